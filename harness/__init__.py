@@ -1,0 +1,1 @@
+"""Checks Rust crates for IoT protocols against real brokers and reports what works."""

@@ -1,0 +1,273 @@
+"""Starts, watches, restarts and removes broker containers, through docker-py.
+
+Settings come from compose/<broker>/compose.yaml, which also works by hand. Ports are picked here, below the ephemeral
+range: Docker gives a container another system-picked port at every restart, and a picked one stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import yaml
+from docker.models.containers import Container
+
+from harness.brokers.base import BrokerModule, RunningBroker
+from harness.brokers.images import Image
+from harness.errors import BrokerFailed, Unavailable
+from harness.liveness import Mark
+from harness.model import BrokerLine
+from harness.paths import COMPOSE
+
+LABEL = "iotyet.run"
+#: Host ports to choose from: below Linux's default ephemeral range (ip(7), ip_local_port_range).
+PORTS = range(20_000, 32_000)
+#: Seconds from start to the first handshake. A busy machine needs ten times what an idle one does.
+READY_LIMIT = 60.0
+_PORT_ATTEMPTS = 10
+
+
+def connect() -> docker.DockerClient:
+    """The Docker daemon.
+
+    Raises:
+        Unavailable: it cannot be reached; the message says what to do.
+    """
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        raise Unavailable(explain(error)) from error
+    return client
+
+
+def explain(error: Exception) -> str:
+    """Why Docker cannot be reached, and the command that mends it."""
+    text = str(error)
+    if "Permission denied" in text or "PermissionError" in text:
+        return (
+            "Docker refuses this user (permission denied on its socket); run "
+            "`sudo usermod -aG docker $USER` and log in again, or run the command as root"
+        )
+    return f"there is no Docker daemon to talk to ({text.rsplit(': ', 1)[-1]}); `make setup` installs and starts one"
+
+
+def pick_port() -> int:
+    """A free port on 127.0.0.1, outside the range that the system gives to others."""
+    for _ in range(200):
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise BrokerFailed("no free port below the ephemeral range was found on 127.0.0.1")
+
+
+def start(
+    module: BrokerModule,
+    line: BrokerLine,
+    image: Image,
+    mark: Mark,
+    *,
+    ports: Callable[[], int] = pick_port,
+) -> RunningBroker:
+    """Start one broker and wait until it answers a real handshake.
+
+    Args:
+        module: what to know of this broker.
+        line: the release line.
+        image: what `images.obtain` found for the line.
+        mark: the run that the container belongs to.
+        ports: gives a host port that looks free; asked again where Docker finds it taken.
+
+    Raises:
+        Unavailable: Docker cannot be reached, or the image is of another line.
+        BrokerFailed: it did not start.
+    """
+    client = connect()
+    try:
+        container, published = _run_container(client, module, line, image, mark, ports)
+        try:
+            _await_ready(container, module, published)
+            version = module.version_in(container.logs().decode("utf-8", "replace"))
+            if not version.startswith(line.version_prefix):
+                raise Unavailable(
+                    f"{image.name} runs version {version or 'unknown'}, which is not of the line {line.id}"
+                )
+        except BaseException:
+            container.remove(force=True, v=True)
+            raise
+        return RunningBroker(
+            line=line.id,
+            version=version,
+            provider=image.provider,
+            image=image.name,
+            digest=image.digest,
+            container=str(container.id),
+            ports=published,
+        )
+    finally:
+        client.close()
+
+
+def _service(module: BrokerModule) -> dict[str, Any]:
+    folder = COMPOSE / module.name
+    document = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))
+    service: dict[str, Any] = document["services"][module.name]
+    return service
+
+
+def _mounts(module: BrokerModule, service: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """compose's short volume syntax as docker-py wants it."""
+    mounts = {}
+    for entry in service.get("volumes", []):
+        source, target, mode = entry.split(":")
+        path = Path(COMPOSE / module.name / source).resolve()
+        mounts[str(path)] = {"bind": target, "mode": mode}
+    return mounts
+
+
+def _run_container(
+    client: docker.DockerClient,
+    module: BrokerModule,
+    line: BrokerLine,
+    image: Image,
+    mark: Mark,
+    ports: Callable[[], int],
+) -> tuple[Container, dict[str, int]]:
+    service = _service(module)
+    for attempt in range(1, _PORT_ATTEMPTS + 1):
+        published = {listener: ports() for listener in module.listeners}
+        container = client.containers.create(
+            image.name,
+            command=service["command"],
+            name=f"iotyet-{line.broker}-{secrets.token_hex(4)}",
+            labels={LABEL: str(mark)},
+            ports={f"{module.listeners[name]}/tcp": ("127.0.0.1", port) for name, port in published.items()},
+            volumes=_mounts(module, service),
+            environment=service.get("environment", {}),
+        )
+        try:
+            container.start()
+            return container, published
+        except docker.errors.APIError as error:
+            container.remove(force=True, v=True)
+            taken = re.search(r"port is already allocated|address already in use", str(error))
+            if not taken:
+                raise BrokerFailed(f"{line.id} did not start: {error.explanation}") from error
+            if attempt == _PORT_ATTEMPTS:
+                raise BrokerFailed(
+                    f"{line.id} did not start: {attempt} times in a row another program took the port that was free "
+                    f"a moment before (last: {sorted(published.values())}); see what listens there with `ss -ltnp`"
+                ) from error
+    raise AssertionError("unreachable")
+
+
+def _await_ready(container: Container, module: BrokerModule, published: Mapping[str, int]) -> None:
+    first = next(iter(module.listeners))
+    end = time.monotonic() + READY_LIMIT
+    while True:
+        try:
+            module.handshake("127.0.0.1", published[first])
+            return
+        except OSError as error:
+            container.reload()
+            if container.status == "exited":
+                log = container.logs(tail=20).decode("utf-8", "replace").strip()
+                raise BrokerFailed(f"the broker exited while starting; its log ends: {log}") from error
+            if time.monotonic() > end:
+                raise BrokerFailed(f"the broker answered no handshake within {READY_LIMIT:g} s: {error}") from error
+        time.sleep(0.05)
+
+
+class BrokerControl:
+    """Acts on one running broker. Any process of the run may make one."""
+
+    def __init__(self, module: BrokerModule, broker: RunningBroker) -> None:
+        self.broker = broker
+        self._module = module
+        self._client = connect()
+        self._container = self._client.containers.get(broker.container)
+
+    def close(self) -> None:
+        """Drop the connection to Docker; the broker stays."""
+        self._client.close()
+
+    def is_running(self) -> bool:
+        """False where the broker died."""
+        with contextlib.suppress(docker.errors.NotFound):
+            self._container.reload()
+            return bool(self._container.status == "running")
+        return False
+
+    def log_since(self, moment: float) -> str:
+        """The broker's log from `moment` (seconds since 1970) on, each line with Docker's time stamp."""
+        since = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+        return bytes(self._container.logs(since=since, timestamps=True)).decode("utf-8", "replace")
+
+    def follow(self, moment: float) -> Iterator[str]:
+        """Log lines from `moment` on as they come, each with Docker's time stamp, until the container stops."""
+        since = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+        rest = b""
+        for chunk in self._container.logs(since=since, stream=True, follow=True, timestamps=True):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
+
+    def restart(self) -> None:
+        """Stop the broker in good order (SIGTERM), start it again and wait until it answers."""
+        self._container.stop(timeout=20)
+        self._start_again()
+
+    def kill(self) -> None:
+        """Kill the broker (SIGKILL), start it again and wait until it answers."""
+        self._container.kill()
+        self._container.wait()
+        self._start_again()
+
+    def pause(self) -> None:
+        """Freeze the broker: it keeps its connections and does nothing."""
+        self._container.pause()
+
+    def resume(self) -> None:
+        """Let a frozen broker go on."""
+        self._container.unpause()
+
+    def remove(self) -> None:
+        """End the broker and delete its data."""
+        with contextlib.suppress(docker.errors.NotFound):
+            self._container.remove(force=True, v=True)
+
+    def _start_again(self) -> None:
+        try:
+            self._container.start()
+        except docker.errors.APIError as error:
+            raise BrokerFailed(f"the broker did not start again: {error.explanation}") from error
+        _await_ready(self._container, self._module, self.broker.ports)
+
+
+def remove_containers(unwanted: Callable[[Mark], bool]) -> int:
+    """Remove our containers whose mark `unwanted` accepts; returns how many. No Docker is no error."""
+    try:
+        client = connect()
+    except Unavailable:
+        return 0
+    removed = 0
+    try:
+        for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+            mark = Mark.parse(container.labels.get(LABEL, ""))
+            if mark is not None and unwanted(mark):
+                with contextlib.suppress(docker.errors.NotFound):
+                    container.remove(force=True, v=True)
+                    removed += 1
+    finally:
+        client.close()
+    return removed

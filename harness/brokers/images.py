@@ -1,0 +1,167 @@
+"""Gets the image of a broker line: the official one where a registry answers, else one built on this machine.
+
+The local one stands on a base image that debootstrap makes, so that no registry is needed at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import docker.errors
+from docker.models.images import Image as DockerImage
+from filelock import FileLock
+
+from harness.commands import run
+from harness.errors import CommandFailed, Unavailable
+from harness.model import BrokerLine
+from harness.paths import COMPOSE, cache
+
+BASE_TAG = "iotyet/base:trixie"
+#: Seconds that pulling an official image may take.
+_PULL_LIMIT = 300.0
+#: Seconds that debootstrap may take.
+_BASE_LIMIT = 900.0
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that is on this machine now."""
+
+    provider: str
+    name: str
+    digest: str
+    note: str = ""
+
+
+def obtain(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None]) -> Image:
+    """The image of `line`.
+
+    Args:
+        client: the Docker daemon.
+        line: what is wanted; never another line instead.
+        say: told about work that takes long.
+
+    Raises:
+        Unavailable: neither provider has it.
+    """
+    try:
+        return _official(client, line, say)
+    except Unavailable as no_registry:
+        if not line.recipe:
+            raise Unavailable(f"{line.id}: {no_registry.observed}, and there is no recipe to build it here") from None
+        return _local(client, line, say, note=no_registry.observed)
+
+
+def _official(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None]) -> Image:
+    try:
+        image = client.images.get(line.image)
+    except docker.errors.ImageNotFound:
+        say(f"pulling {line.image}")
+        image = _pull(client, line.image)
+    digests = image.attrs.get("RepoDigests") or [image.id]
+    return Image("docker, official image", line.image, str(digests[0]))
+
+
+def _pull(client: docker.DockerClient, name: str) -> DockerImage:
+    """Pull with a time limit, which docker-py's streaming calls do not have."""
+    result: list[DockerImage | Exception] = []
+
+    def work() -> None:
+        try:
+            result.append(client.images.pull(name))
+        except Exception as error:  # whatever it is, it is the reason that the image is unavailable
+            result.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(_PULL_LIMIT)
+    if not result:
+        raise Unavailable(f"{name} was not pulled within {_PULL_LIMIT:g} s")
+    if isinstance(result[0], Exception):
+        first_line = str(result[0]).strip().splitlines()[0] if str(result[0]).strip() else repr(result[0])
+        raise Unavailable(f"{name} cannot be pulled ({_without_host(first_line)})")
+    return result[0]
+
+
+def _without_host(message: str) -> str:
+    """The end of Docker's error chain, which says what is wrong; its beginning is addresses."""
+    return message.rstrip('")').rsplit(": ", 1)[-1]
+
+
+def _local(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None], note: str) -> Image:
+    folder = COMPOSE / line.broker
+    tag = f"iotyet/{line.broker}:{line.line}-{_content_hash(folder)}"
+    with FileLock(_lock_file(f"image-{line.broker}-{line.line}")):
+        try:
+            image = client.images.get(tag)
+        except docker.errors.ImageNotFound:
+            say(f"{note}; building {line.id} on this machine instead")
+            _ensure_base(client, say)
+            try:
+                image, _ = client.images.build(
+                    path=str(folder),
+                    dockerfile=line.recipe,
+                    tag=tag,
+                    buildargs={"BASE": BASE_TAG},
+                    network_mode="host",
+                    rm=True,
+                    forcerm=True,
+                )
+            except (docker.errors.BuildError, docker.errors.APIError) as error:
+                raise Unavailable(f"{line.id} cannot be built on this machine: {error}") from error
+    return Image("docker, built here", tag, str(image.id), note)
+
+
+def _ensure_base(client: docker.DockerClient, say: Callable[[str], None]) -> None:
+    """Debian trixie, minimal, as `BASE_TAG`."""
+    with FileLock(_lock_file("image-base")):
+        try:
+            client.images.get(BASE_TAG)
+            return
+        except docker.errors.ImageNotFound:
+            pass
+        if shutil.which("debootstrap") is None:
+            raise Unavailable("no registry answers and debootstrap is not installed; `make setup` installs it")
+        started = time.monotonic()
+        say("making the base image with debootstrap (about a minute, once)")
+        with tempfile.TemporaryDirectory(prefix="iotyet-base-") as name:
+            root, archive = Path(name) / "root", Path(name) / "root.tar"
+            try:
+                run(["debootstrap", "--variant=minbase", "trixie", str(root)], timeout=_BASE_LIMIT)
+            except CommandFailed as error:
+                raise Unavailable(f"the base image cannot be made: {error}") from error
+            with tarfile.open(archive, "w") as tar:
+                tar.add(root, arcname=".", filter=_importable)
+            client.api.import_image(str(archive), repository="iotyet/base", tag="trixie")
+        say(f"base image made in {time.monotonic() - started:.0f} s")
+
+
+def _importable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Leave out device nodes and downloaded packages: Docker makes the former, nobody needs the latter."""
+    if member.isdev() or member.name.startswith("./var/cache/apt/archives/"):
+        return None
+    return member
+
+
+def _content_hash(folder: Path) -> str:
+    """Twelve hexadecimal digits that change with any file of the recipe."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in ("lines.toml", "compose.yaml"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _lock_file(name: str) -> Path:
+    folder = cache() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.lock"

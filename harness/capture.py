@@ -1,0 +1,257 @@
+"""The recording relay between a probe and its peer.
+
+A scenario gives its client `relay.endpoint` and nothing else, so that everything the crate sent and got is in one
+capture, and the connection can be cut or slowed without the peer's help. One event loop on a thread of its own serves
+all relays of a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.pcapng import Capture, TcpFlow
+
+_CHUNK = 256 * 1024
+#: Seconds between two looks at how late the loop runs.
+_LAG_TICK = 0.1
+_Result = TypeVar("_Result")
+
+
+class RelayLoop:
+    """The event loop of all relays in this process, and how late it ran."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
+        self._thread.start()
+        self._worst_lag = 0.0
+        self._loop.call_soon_threadsafe(self._tick, None)
+
+    def _tick(self, due: float | None) -> None:
+        now = self._loop.time()
+        if due is not None:
+            self._worst_lag = max(self._worst_lag, now - due)
+        self._loop.call_at(now + _LAG_TICK, self._tick, now + _LAG_TICK)
+
+    def take_worst_lag(self) -> float:
+        """Seconds by which the loop was late at worst since the last call."""
+        worst, self._worst_lag = self._worst_lag, 0.0
+        return worst
+
+    def run(self, work: Coroutine[Any, Any, _Result], timeout: float = 10.0) -> _Result:
+        """Run a coroutine on the loop and return what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Call `act` on the loop after `seconds`; from the loop itself."""
+        self._loop.call_later(seconds, act)
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5.0)
+
+
+class _Connection:
+    """One client's connection and its twin to the peer."""
+
+    def __init__(self, flow: TcpFlow, client: asyncio.StreamWriter, peer: asyncio.StreamWriter) -> None:
+        self.flow = flow
+        self.client = client
+        self.peer = peer
+        self.over = False
+        self.answered = False
+
+    def abort(self, end: str, comment: str = "") -> None:
+        """Break both sides off with RST; `end` is the side from which the capture shows it."""
+        if self.over:
+            return
+        self.over = True
+        self.flow.reset(end, comment)
+        for writer in (self.client, self.peer):
+            _reset(writer)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST rather than FIN: linger on, zero seconds (socket(7))."""
+    sock = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class Relay:
+    """Forwards TCP connections to one peer and records them."""
+
+    def __init__(
+        self,
+        loop: RelayLoop,
+        upstream: tuple[str, int],
+        capture: Path,
+        *,
+        client_address: str,
+        server_port: int,
+    ) -> None:
+        """Start listening.
+
+        Args:
+            loop: where the relay runs.
+            upstream: the peer's real address.
+            capture: the pcapng file to write.
+            client_address: IPv4 address of the client in the capture, so that merged captures stay apart.
+            server_port: the protocol's canonical port, for the capture.
+        """
+        self._loop = loop
+        self._upstream = upstream
+        self._capture = Capture(capture, f"relay to port {server_port}")
+        self._client_address = client_address
+        self._server_port = server_port
+        self._delay = 0.0
+        self._refusing = False
+        self._holding = asyncio.Event()
+        self._holding.set()
+        self._held = threading.Event()
+        self._accepted = 0
+        self._served = 0
+        self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server = loop.run(self._listen())
+        self.endpoint: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_CHUNK)
+
+    # -- what a scenario can do --------------------------------------------------------------------
+
+    def cut(self) -> int:
+        """Break all connections with RST, towards client and peer; returns how many there were."""
+        return self._loop.run(self._on_loop(lambda: self._abort_all("cut by the scenario")))
+
+    def delay(self, seconds: float) -> None:
+        """Hold every chunk back for `seconds`, in both directions, from now on; order is kept."""
+        self._loop.run(self._on_loop(lambda: setattr(self, "_delay", seconds)))
+
+    def hold(self) -> None:
+        """Take bytes from clients and pass nothing on to the peer, until `release`."""
+        self._loop.run(self._on_loop(self._holding.clear))
+        self._held.clear()
+
+    def await_held(self, timeout: float) -> bool:
+        """Wait until something was held back; false where nothing came within `timeout` seconds."""
+        return self._held.wait(timeout)
+
+    def release(self) -> None:
+        """Pass on again what comes from clients."""
+        self._loop.run(self._on_loop(self._holding.set))
+
+    def refuse_for(self, seconds: float) -> None:
+        """Go on refusing for `seconds` and then serve again; returns at once."""
+        self._loop.run(self._on_loop(lambda: self._loop.later(seconds, self._serve_again)))
+
+    def refuse(self, on: bool) -> None:
+        """Break every new connection off at once, or serve new connections again."""
+        self._loop.run(self._on_loop(lambda: setattr(self, "_refusing", on)))
+
+    @property
+    def accepted(self) -> int:
+        """Connections that clients have made so far."""
+        return self._accepted
+
+    @property
+    def served(self) -> int:
+        """Connections so far on which the peer has sent something: those that came to life."""
+        return self._served
+
+    def close(self) -> None:
+        """End all connections and complete the capture."""
+        self._loop.run(self._shut())
+        self._capture.close()
+
+    def _serve_again(self) -> None:
+        self._refusing = False
+
+    # -- on the loop -------------------------------------------------------------------------------
+
+    async def _on_loop(self, act: Callable[[], _Result]) -> _Result:
+        return act()
+
+    def _abort_all(self, comment: str) -> int:
+        connections = [connection for connection in self._connections if not connection.over]
+        for connection in connections:
+            connection.abort("b", comment)
+        return len(connections)
+
+    async def _shut(self) -> None:
+        self._server.close()
+        self._abort_all("closed at the end of the attempt")
+        self._holding.set()
+        # Aborted connections end their tasks by themselves; cancelling would make asyncio complain about each.
+        await asyncio.wait(self._tasks, timeout=5.0) if self._tasks else None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._accepted += 1
+        port = writer.get_extra_info("peername")[1]
+        flow = TcpFlow(self._capture, (self._client_address, port), ("127.0.0.1", self._server_port))
+        flow.opened()
+        if self._refusing:
+            flow.reset("b", "refused by the scenario")
+            _reset(writer)
+            return
+        try:
+            peer_reader, peer_writer = await asyncio.open_connection(*self._upstream, limit=_CHUNK)
+        except OSError as error:
+            flow.reset("b", f"the peer cannot be reached: {error.strerror}")
+            _reset(writer)
+            return
+        for stream in (writer, peer_writer):
+            stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = _Connection(flow, writer, peer_writer)
+        self._connections.add(connection)
+        try:
+            await asyncio.gather(
+                self._pump(connection, "a", reader, peer_writer), self._pump(connection, "b", peer_reader, writer)
+            )
+        finally:
+            self._connections.discard(connection)
+            for stream in (writer, peer_writer):
+                stream.close()
+
+    async def _pump(
+        self, connection: _Connection, end: str, source: asyncio.StreamReader, target: asyncio.StreamWriter
+    ) -> None:
+        """Carry one direction until its end."""
+        try:
+            while chunk := await source.read(_CHUNK):
+                if self._delay:
+                    await asyncio.sleep(self._delay)
+                if end == "a" and not self._holding.is_set():
+                    connection.flow.data(end, chunk)
+                    self._held.set()
+                    await self._holding.wait()
+                    if not connection.over:
+                        target.write(chunk)
+                    continue
+                if connection.over:
+                    return
+                if end == "b" and not connection.answered:
+                    connection.answered = True
+                    self._served += 1
+                connection.flow.data(end, chunk)
+                target.write(chunk)
+                await target.drain()
+            if not connection.over:
+                connection.flow.finished(end)
+                target.write_eof()
+        except OSError:
+            connection.abort(end)

@@ -1,0 +1,205 @@
+"""Reads rust-probes/crates.toml and compose/*/lines.toml into the model; their only parser.
+
+A wrong entry is a `ConfigError` that names file, key, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ConfigError, UsageError
+from harness.model import BrokerLine, Crate, Dialect, Duty, Profile, Role
+from harness.paths import COMPOSE, CRATES_TOML
+
+_Shape = TypeVar("_Shape", bound=BaseModel)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _CratesFile(_Entry):
+    crate: list[Crate] = Field(min_length=1)
+
+
+class _Line(_Entry):
+    line: str
+    profile: Profile
+    image: str = Field(pattern=r"^[^:]+:[^:]+$", description="official image with its tag")
+    recipe: str = Field(description="Dockerfile for the local build, beside this file; empty where there is none")
+    version_prefix: str
+
+
+class _LinesFile(_Entry):
+    dialects: list[Dialect] = Field(min_length=1)
+    line: list[_Line] = Field(min_length=1)
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dictionary.
+
+    Raises:
+        ConfigError: it is missing or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(path, "the file", f"cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, "the file", f"is no valid TOML: {error}") from error
+
+
+def parse(path: Path, shape: type[_Shape], document: dict[str, Any]) -> _Shape:
+    """`document` as `shape`; the first thing that is wrong becomes a ConfigError."""
+    try:
+        return shape.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(path, _key(document, first["loc"]), _problem(first)) from error
+
+
+def _key(document: dict[str, Any], location: tuple[int | str, ...]) -> str:
+    """`crate[2] (rumqtt).kind` for a location in the document."""
+    text, node = "", document
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+        try:
+            node = node[part]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            continue
+        if isinstance(part, int) and isinstance(node, dict) and "name" in node:
+            text += f" ({node['name']})"
+    return text
+
+
+def _problem(error: Any) -> str:
+    kind, found = error["type"], error.get("input")
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return "is no known key; see docs/adding-a-crate.md for the keys"
+    if kind == "missing":
+        return "is missing"
+    return f"is {found!r}; {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def load_crates(path: Path = CRATES_TOML) -> tuple[Crate, ...]:
+    """All crates, in the file's order, which is the guide's.
+
+    Raises:
+        ConfigError: an entry is wrong.
+    """
+    crates = parse(path, _CratesFile, load_toml(path)).crate
+    names = [crate.name for crate in crates]
+    for index, crate in enumerate(crates):
+        for key, wrong, problem in _crate_rules(crate, names[:index]):
+            if wrong:
+                raise ConfigError(path, f"crate[{index}] ({crate.name}).{key}", problem)
+    return tuple(crates)
+
+
+def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, str]]:
+    """What types cannot say: key, whether it is wrong, and what was expected."""
+    yield "name", crate.name in earlier, "is used twice; every crate has a name of its own"
+    yield "name", not _NAME.fullmatch(crate.name), f"is {crate.name!r}; expected lower case letters, digits, - and _"
+    yield "dialects", not crate.dialects, "is empty; expected at least one dialect"
+    yield "version", not _VERSION.match(crate.version), f"is {crate.version!r}; expected MAJOR.MINOR.PATCH"
+    listed = crate.role is Role.LISTED
+    yield "guide_name", listed and not crate.guide_name, "is missing; a listed crate has the name that the guide uses"
+    yield "guide_link", listed and not crate.guide_link, "is missing; a listed crate has the link that the guide gives"
+    control = crate.role is Role.CONTROL
+    yield "command", control and not crate.command, "is missing; a control has the command that starts its probe"
+    strange = [entry.what for entry in crate.left_to_application if entry.what not in list(Duty)]
+    yield "left_to_application", bool(strange), f"has {strange}; expected {' or '.join(Duty)}"
+    if crate.git is not None:
+        yield "git.rev", not _REVISION.fullmatch(crate.git.rev), f"is {crate.git.rev!r}; expected a full commit hash"
+        yield "may_be_unreachable", not crate.may_be_unreachable, "is missing; a git source needs the reason here"
+    for key, statements in (("repairs", crate.repairs), ("unsupported", crate.unsupported)):
+        for statement in statements:
+            incomplete = not (statement.what and statement.reason and statement.source)
+            yield key, incomplete, f"{statement.what!r} needs what, reason and source"
+
+
+def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
+    """All broker lines, in the order of their files and entries.
+
+    Raises:
+        ConfigError: an entry is wrong.
+    """
+    lines = []
+    for path in sorted(folder.glob("*/lines.toml")):
+        file = parse(path, _LinesFile, load_toml(path))
+        for entry in file.line:
+            if entry.recipe and not (path.parent / entry.recipe).is_file():
+                raise ConfigError(path, f"line {entry.line}.recipe", f"there is no file {entry.recipe} beside it")
+            lines.append(
+                BrokerLine(
+                    broker=path.parent.name,
+                    line=entry.line,
+                    profile=entry.profile,
+                    dialects=tuple(file.dialects),
+                    image=entry.image,
+                    recipe=entry.recipe,
+                    version_prefix=entry.version_prefix,
+                )
+            )
+    return tuple(lines)
+
+
+def pick_crates(crates: Iterable[Crate], names: Iterable[str]) -> tuple[Crate, ...]:
+    """The crates that `names` ask for, each NAME or NAME@VERSION; all where there are none.
+
+    Raises:
+        UsageError: a name is unknown, or the catalogue has another version of it.
+    """
+    known = {crate.name: crate for crate in crates}
+    wanted = list(names)
+    if not wanted:
+        return tuple(known.values())
+    picked = []
+    for text in wanted:
+        name, _, version = text.partition("@")
+        crate = known.get(name)
+        if crate is None:
+            raise UsageError(_unknown("crate", name, known))
+        if version and version != crate.version:
+            raise UsageError(f"the catalogue has {crate.id}, not {text}; edit rust-probes/crates.toml to change that")
+        picked.append(crate)
+    return tuple(picked)
+
+
+def pick_lines(lines: Iterable[BrokerLine], names: Iterable[str], profile: Profile) -> tuple[BrokerLine, ...]:
+    """The lines that `names` ask for, each BROKER or BROKER@LINE; those of `profile` where there are none.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    known = tuple(lines)
+    wanted = list(names)
+    if not wanted:
+        return tuple(line for line in known if profile.covers(line.profile))
+    picked: list[BrokerLine] = []
+    for text in wanted:
+        matching = [line for line in known if text in (line.broker, line.id)]
+        if not matching:
+            raise UsageError(_unknown("broker", text, [line.id for line in known] + [line.broker for line in known]))
+        picked += [
+            line for line in matching if line not in picked and (text == line.id or profile.covers(line.profile))
+        ]
+    return tuple(picked)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1)
+    guess = f"did you mean {close[0]}? " if close else ""
+    return f"there is no {what} {name!r}; {guess}`iotyet list {what}s` shows all: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""What scenarios hold in their hands: one module a protocol."""

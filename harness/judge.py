@@ -1,0 +1,230 @@
+"""From a scenario and a crate to one cell: attempts, the control, and what was expected. The only maker of verdicts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.bench import Bench, Peer
+from harness.cells.base import Cell
+from harness.cells.mqtt import MqttCell
+from harness.cells.package import PackageCell
+from harness.errors import AttemptError, FeatureUnsupported
+from harness.model import (
+    KIND_LACKS,
+    Attempt,
+    BrokerLine,
+    CellKey,
+    CellResult,
+    Change,
+    Crate,
+    Evidence,
+    Expectation,
+    Role,
+    Scenario,
+    Verdict,
+)
+
+#: Event-loop lag of ours, in seconds, from which on nothing bad can be said about a crate.
+_LAG_LIMIT = 1.0
+
+Body = Callable[[Cell], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One cell to be measured."""
+
+    key: CellKey
+    scenario: Scenario
+    crate: Crate
+    line: BrokerLine | None
+    expectation: Expectation | None = None
+    #: The control of the dialect, and what is expected of it in this scenario.
+    control: Crate | None = None
+    control_expectation: Expectation | None = None
+    reproduce: str = ""
+
+
+def measure(bench: Bench, question: Question, body: Body) -> CellResult:
+    """Measure one cell.
+
+    An unexpected red is tried again on a fresh broker, and the worst attempt counts. A red that stays is handed to the
+    control on the same broker: where that does not pass either, the cell says nothing about the crate.
+    """
+    known = known_before(question.scenario, question.crate)
+    if known is not None:
+        return _result(question, [known])
+    attempts: list[Attempt] = []
+    control: Attempt | None = None
+    version = ""
+    try:
+        with contextlib.ExitStack() as stack:
+            peer = stack.enter_context(_peer(bench, question, fresh=False))
+            version = peer.broker.version if peer else ""
+            attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
+            if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
+                peer = stack.enter_context(_peer(bench, question, fresh=True))
+                attempts.append(attempt(bench, question, question.crate, peer, body, "2"))
+            if max(attempts, key=lambda a: a.verdict.severity).verdict.is_red and question.control and peer:
+                peer = (
+                    stack.enter_context(_peer(bench, question, fresh=False)) if question.scenario.own_broker else peer
+                )
+                control = attempt(bench, question, question.control, peer, body, "control")
+    except AttemptError as error:  # a lease: the broker or the probe could not be had
+        attempts.append(Attempt(error.verdict, error.expected, error.observed, 0.0))
+    return _result(question, attempts, control, version)
+
+
+def known_before(scenario: Scenario, crate: Crate) -> Attempt | None:
+    """What can be said of a cell without running it; null where it has to be run."""
+    lacking = [need for need in scenario.needs if need in KIND_LACKS[crate.kind]]
+    if lacking:
+        what = " and ".join(lacking)
+        reason = f"{crate.package} is a {crate.kind}: {what} would be the probe's own code"
+        return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
+    return None
+
+
+def attempt(bench: Bench, question: Question, crate: Crate, peer: Peer | None, body: Body, name: str) -> Attempt:
+    """Run the scenario once against `crate`, and say how it ended. Never raises for what a crate does."""
+    folder = bench.folder.evidence / _slug(question.key) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    bench.relays.take_worst_lag()
+    cell = _cell(bench, question.scenario, crate, peer, folder)
+    started = time.monotonic()
+    verdict, expected, observed, feature = Verdict.PASS, "", "as stated", ""
+    try:
+        body(cell)
+    except FeatureUnsupported as error:
+        feature = error.feature
+        declared = crate.lacks(feature)
+        verdict = Verdict.UNSUPPORTED if declared else Verdict.BROKEN
+        observed = declared.reason if declared else f"{error.observed}; crates.toml does not declare that"
+    except AttemptError as error:
+        verdict, expected, observed = error.verdict, error.expected, error.observed
+    except Exception as error:
+        verdict, observed = Verdict.BROKEN, f"the scenario or the harness failed: {type(error).__name__}: {error}"
+        cell.remark(traceback.format_exc())
+    seconds = time.monotonic() - started
+    with contextlib.suppress(Exception):
+        cell.close()
+    (folder / "transcript.txt").write_text(cell.transcript.text(), encoding="utf-8")
+    verdict, observed = _doubts(bench, question.scenario, crate, verdict, observed, seconds)
+    return Attempt(verdict, expected, observed, seconds, _evidence(bench, folder), feature)
+
+
+def _doubts(
+    bench: Bench, scenario: Scenario, crate: Crate, verdict: Verdict, observed: str, seconds: float
+) -> tuple[Verdict, str]:
+    """Turn what is our fault, or may be, into `broken`."""
+    lag = bench.relays.take_worst_lag()
+    if verdict.is_red and lag > _LAG_LIMIT:
+        return Verdict.BROKEN, f"this machine was too busy to judge: the relay ran {lag:.1f} s late; then: {observed}"
+    own = seconds - scenario.timer
+    allowed = (scenario.deadline - scenario.timer) / 3
+    if crate.role is Role.CONTROL and verdict is Verdict.PASS and own > allowed:
+        return Verdict.BROKEN, (
+            f"the scenario's deadline is too tight: the control took {own:.1f} s beside timers, and the deadline "
+            f"of {scenario.deadline:g} s allows it {allowed:.1f} s"
+        )
+    return verdict, observed
+
+
+def _cell(bench: Bench, scenario: Scenario, crate: Crate, peer: Peer | None, folder: Path) -> Cell:
+    """The object that the scenario gets, by dialect."""
+    if peer is None:
+        return PackageCell(bench, scenario, crate, folder)
+    return MqttCell(bench, scenario, crate, peer, folder)
+
+
+@contextlib.contextmanager
+def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[Peer | None]:
+    if question.line is None:
+        yield None
+    elif fresh or question.scenario.own_broker:
+        # The probe first: what a lease takes must not age the broker.
+        bench.probe_command(question.crate)
+        with bench.own_peer(question.line) as peer:
+            yield peer
+    else:
+        bench.probe_command(question.crate)
+        yield bench.shared_peer(question.line)
+
+
+def _result(
+    question: Question, attempts: list[Attempt], control: Attempt | None = None, version: str = ""
+) -> CellResult:
+    worst = max(attempts, key=lambda a: a.verdict.severity)
+    verdict, reason = worst.verdict, worst.reason
+    if control is not None and control.verdict is not Verdict.PASS:
+        clause = question.control_expectation
+        if clause is None or clause.judge != "clause" or clause.verdict is not control.verdict:
+            verdict = Verdict.BROKEN
+            reason = f"the control {control.verdict}s the same cell ({control.reason}); the crate: {worst.reason}"
+    if control is not None:
+        shown = tuple(replace(item, kind=f"control's {item.kind}") for item in control.evidence)
+        attempts = [*attempts[:-1], replace(attempts[-1], evidence=attempts[-1].evidence + shown)]
+    change, reason = _change(question, verdict, reason)
+    return CellResult(
+        key=question.key,
+        verdict=verdict,
+        reason=reason,
+        seconds=sum(item.seconds for item in attempts),
+        attempts=tuple(attempts),
+        broker_version=version,
+        control=control.verdict if control else None,
+        control_reason=control.reason if control else "",
+        flaky=len({item.verdict for item in attempts}) > 1,
+        expected=question.expectation.verdict if question.expectation else None,
+        change=change,
+        reproduce=question.reproduce,
+    )
+
+
+def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, str]:
+    """How the cell stands to what is expected of it, and the reason with what that adds."""
+    expectation = question.expectation
+    if verdict in (Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN):
+        return Change.UNMEASURED, reason
+    if verdict is Verdict.PASS:
+        works = [feature for feature in question.scenario.features if question.crate.lacks(feature)]
+        if works:
+            return Change.STALE, f"works, though crates.toml declares {', '.join(works)} as unsupported"
+        if expectation is not None:
+            return Change.STALE, f"passes, though {expectation.file} expects {expectation.verdict}"
+        return Change.AS_EXPECTED, reason
+    if not verdict.is_red:
+        return Change.AS_EXPECTED, reason
+    if expectation is None:
+        return Change.UNEXPECTED, reason
+    if expectation.verdict is verdict and expectation.observed in reason:
+        return Change.AS_EXPECTED, reason
+    return Change.UNEXPECTED, f"{reason} (expected was {expectation.verdict}: {expectation.observed})"
+
+
+def _is_expected(expectation: Expectation | None, outcome: Attempt) -> bool:
+    return expectation is not None and expectation.verdict is outcome.verdict and expectation.observed in outcome.reason
+
+
+def _evidence(bench: Bench, folder: Path) -> tuple[Evidence, ...]:
+    kinds = {".txt": "transcript", ".log": "broker log", ".pcapng": "capture", ".lock": "lock file"}
+    return tuple(
+        Evidence(
+            kind=kinds[path.suffix],
+            path=path.relative_to(bench.folder.path).as_posix(),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in sorted(folder.iterdir())
+        if path.suffix in kinds
+    )
+
+
+def _slug(key: CellKey) -> str:
+    """A folder name for a cell: its id with what file systems dislike replaced."""
+    return str(key).replace("/", "+").replace("[", "-").replace("]", "")

@@ -1,0 +1,384 @@
+"""Cells and expectations of one run as a matrix: rows of crates, columns of scenario groups. Pure: no files, no clock.
+
+The denominators come from the plan alone, so that a cell that was not measured still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.errors import UsageError
+from harness.model import (
+    KIND_LACKS,
+    CellKey,
+    CellResult,
+    Change,
+    Crate,
+    Dialect,
+    Expectation,
+    Level,
+    Role,
+    Scenario,
+    Verdict,
+)
+from harness.store import Plan, PlannedCell, RunInfo
+
+#: The protocols, each with its dialects; every one is a section of the matrix with columns of its own.
+SECTIONS: tuple[tuple[str, str, tuple[Dialect, ...]], ...] = (
+    ("mqtt", "MQTT", (Dialect.MQTT_3_1_1, Dialect.MQTT_5)),
+    ("coap", "CoAP", (Dialect.COAP_CLIENT, Dialect.COAP_SERVER)),
+    ("amqp", "AMQP", (Dialect.AMQP_0_9_1,)),
+    ("zeromq", "ZeroMQ", (Dialect.ZMTP,)),
+    ("kafka", "Kafka", (Dialect.KAFKA,)),
+)
+
+EXIT_OK, EXIT_DIFFERS, EXIT_UNMEASURED, EXIT_NOTHING_SELECTED, EXIT_INTERRUPTED = 0, 1, 3, 5, 130
+
+
+class State(StrEnum):
+    """What several cells came to together: a verdict, or `partial`."""
+
+    PASS = "pass"  # noqa: S105 - a state, no password
+    PARTIAL = "partial"
+    FAIL = "fail"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    BUILD_FAILED = "build_failed"
+    UNSUPPORTED = "unsupported"
+    BROKEN = "broken"
+    UNAVAILABLE = "unavailable"
+    NOT_RUN = "not_run"
+    NOT_APPLICABLE = "not_applicable"
+
+
+#: What a group shows, first match wins. What is known of the crate comes before what kept us from knowing, as in the
+#: advice: a fault of ours beside a red cell must not hide the red cell.
+_SHOWN_FIRST = (
+    Verdict.BUILD_FAILED,
+    Verdict.CRASH,
+    Verdict.TIMEOUT,
+    Verdict.FAIL,
+    Verdict.UNSUPPORTED,
+    Verdict.BROKEN,
+    Verdict.UNAVAILABLE,
+    Verdict.NOT_RUN,
+    Verdict.PASS,
+    Verdict.NOT_APPLICABLE,
+)
+_OF_THE_CRATE = frozenset(verdict for verdict in Verdict if verdict.is_red) | {Verdict.UNSUPPORTED}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A planned cell with its outcome; `measured` is false where the run has none and `result` was filled in."""
+
+    result: CellResult
+    scenario: Scenario
+    expectation: Expectation | None
+    measured: bool
+
+    @property
+    def key(self) -> CellKey:
+        """Names the cell."""
+        return self.result.key
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the cell came to."""
+        return self.result.verdict
+
+    @property
+    def required(self) -> bool:
+        """True where users of the protocol rely on it."""
+        return self.scenario.level is Level.CORE
+
+    @property
+    def defect(self) -> str:
+        """The known cause of a red cell; empty where it is not red, or not red in the way that is known."""
+        known = self.expectation is not None and self.result.change is Change.AS_EXPECTED and self.verdict.is_red
+        return self.expectation.defect if self.expectation is not None and known else ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Several cells together: the state to show, and a number for every verdict."""
+
+    state: State
+    counts: Mapping[Verdict, int]
+    flaky: int
+
+    @property
+    def planned(self) -> int:
+        """All cells of the plan, whatever became of them."""
+        return sum(self.counts.values())
+
+    @property
+    def applicable(self) -> int:
+        """The denominator: planned cells without those that cannot be asked of the crate."""
+        return self.planned - self.counts[Verdict.NOT_APPLICABLE]
+
+    @property
+    def passed(self) -> int:
+        """How many passed."""
+        return self.counts[Verdict.PASS]
+
+    @property
+    def red(self) -> int:
+        """How many show that the crate did wrong."""
+        return sum(number for verdict, number in self.counts.items() if verdict.is_red)
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One cause that makes several cells of a crate red."""
+
+    id: str
+    crate: str
+    title: str
+    upstream: str
+    versions: tuple[str, ...]
+    cells: tuple[CellKey, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A group of scenarios of one dialect; the column of dialect `package` takes all groups there."""
+
+    dialect: Dialect
+    group: str
+
+    @property
+    def id(self) -> str:
+        """Names the column within a page."""
+        return self.group if self.dialect is Dialect.PACKAGE else f"{self.dialect}-{self.group}"
+
+
+BUILDS = Column(Dialect.PACKAGE, "builds")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Where a row and a column meet."""
+
+    column: Column
+    cells: tuple[Cell, ...]
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Row:
+    """A crate with all its cells; `groups` has those of every dialect that it speaks, builds first."""
+
+    crate: Crate
+    cells: tuple[Cell, ...]
+    summary: Summary
+    groups: tuple[Group, ...]
+    defects: tuple[Defect, ...]
+    unexplained: int
+
+    def group(self, column: Column) -> Group:
+        """The group of `column`, without cells where the crate does not speak that dialect."""
+        found = next((group for group in self.groups if group.column == column), None)
+        return found or Group(column, (), summarise((), State.NOT_APPLICABLE))
+
+
+@dataclass(frozen=True)
+class Section:
+    """One protocol: its columns and the rows of the crates that speak it."""
+
+    id: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is not as expected, and what could not be measured. `missing` was selected and has no outcome."""
+
+    unexpected: tuple[Cell, ...]
+    stale: tuple[Cell, ...]
+    broken: tuple[Cell, ...]
+    unavailable: tuple[Cell, ...]
+    missing: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A run, ready to be reported."""
+
+    run: RunInfo
+    scenarios: tuple[Scenario, ...]
+    sections: tuple[Section, ...]
+    rows: tuple[Row, ...]
+    cells: tuple[Cell, ...]
+    changes: Changes
+    selected: int
+
+    @property
+    def defects(self) -> tuple[Defect, ...]:
+        """The defects of all crates."""
+        return tuple(defect for row in self.rows for defect in row.defects)
+
+
+def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
+    """The matrix of a run; planned cells without an outcome are filled in as not run.
+
+    Raises:
+        UsageError: an outcome is not of this plan, or the plan names a crate or scenario that it does not describe.
+    """
+    results = {cell.key: cell for cell in cells}
+    strays = sorted(str(key) for key in results.keys() - {planned.key for planned in plan.cells})
+    if strays:
+        raise UsageError(f"{strays[0]} was measured but is not in the run's plan; start a new run")
+    crates = {(crate.name, crate.version): crate for crate in plan.crates}
+    scenarios = {(scenario.dialect, scenario.id): scenario for scenario in plan.scenarios}
+    expectations = {expectation.key: expectation for expectation in plan.expectations}
+    made = []
+    for planned in plan.cells:
+        key = planned.key
+        crate, scenario = crates.get((key.crate, key.crate_version)), scenarios.get((key.dialect, key.scenario))
+        if crate is None or scenario is None:
+            raise UsageError(f"the run's plan has the cell {key} but not its crate or scenario; start a new run")
+        known = expectations.get(key)
+        result = results.get(key) or _filled(planned, crate, scenario, known)
+        made.append(Cell(result, scenario, known, measured=key in results))
+    columns = _columns(plan.scenarios)
+    rows = tuple(_row(crate, made, columns) for crate in plan.crates)
+    missing = {planned.key for planned in plan.cells if planned.selected and planned.key not in results}
+    return Matrix(
+        run=run,
+        scenarios=plan.scenarios,
+        sections=tuple(_sections(rows, columns)),
+        rows=rows,
+        cells=tuple(made),
+        changes=_changes(made, missing),
+        selected=sum(planned.selected for planned in plan.cells),
+    )
+
+
+def exit_code(matrix: Matrix, interrupted: bool, *, tolerate_unreachable: bool = False) -> int:
+    """The exit code of a run that got as far as a matrix; 4 and 2 end a run before that.
+
+    Args:
+        matrix: of the run.
+        interrupted: a signal ended it.
+        tolerate_unreachable: pass over unavailable cells of crates whose source may be unreachable.
+    """
+    if interrupted:
+        return EXIT_INTERRUPTED
+    if not matrix.selected:
+        return EXIT_NOTHING_SELECTED
+    changes = matrix.changes
+    if changes.unexpected or changes.stale:
+        return EXIT_DIFFERS
+    excused = {row.crate.name for row in matrix.rows if tolerate_unreachable and row.crate.may_be_unreachable}
+    unavailable = [cell for cell in changes.unavailable if cell.key.crate not in excused]
+    return EXIT_UNMEASURED if changes.broken or unavailable or changes.missing else EXIT_OK
+
+
+def summarise(cells: Iterable[Cell], absent: State) -> Summary:
+    """The worst required cell, else the worst of all; `absent` where there are no cells.
+
+    `pass` is only what passes in every cell. Where the required cells pass and others of the crate do not, it is
+    `partial`; where only we or this machine stand in the way, that is what is shown.
+    """
+    found = tuple(cells)
+    counts = {verdict: sum(cell.verdict is verdict for cell in found) for verdict in Verdict}
+    flaky = sum(cell.result.flaky for cell in found)
+    asked = [cell for cell in found if cell.verdict is not Verdict.NOT_APPLICABLE]
+    if not asked:
+        return Summary(State.NOT_APPLICABLE if found else absent, counts, flaky)
+    state = _worst([cell for cell in asked if cell.required] or asked)
+    if state is State.PASS:
+        own = flaky or any(cell.verdict in _OF_THE_CRATE for cell in asked)
+        state = State.PARTIAL if own else _worst(asked)
+    return Summary(state, counts, flaky)
+
+
+def _worst(cells: Iterable[Cell]) -> State:
+    return State(min((cell.verdict for cell in cells), key=_SHOWN_FIRST.index).value)
+
+
+def _filled(planned: PlannedCell, crate: Crate, scenario: Scenario, known: Expectation | None) -> CellResult:
+    lacking = sorted(KIND_LACKS[crate.kind].intersection(scenario.needs))
+    verdict, change = Verdict.NOT_RUN, Change.UNMEASURED
+    reason = "the run ended before it" if planned.selected else "not selected"
+    if lacking:
+        # Fixed before any run, so that the denominator does not depend on what was selected.
+        verdict, change = Verdict.NOT_APPLICABLE, Change.AS_EXPECTED
+        reason = f"a {crate.kind} leaves this to the application: {', '.join(lacking)}"
+    expected = known.verdict if known else None
+    return CellResult(planned.key, verdict, reason, 0.0, (), expected=expected, change=change)
+
+
+def _columns(scenarios: Iterable[Scenario]) -> tuple[Column, ...]:
+    """Builds, then the groups of each dialect in the order in which the plan first has them."""
+    groups = [Column(s.dialect, s.group) for s in scenarios if s.dialect is not Dialect.PACKAGE]
+    return (BUILDS, *dict.fromkeys(groups))
+
+
+def _row(crate: Crate, cells: Iterable[Cell], columns: Iterable[Column]) -> Row:
+    own = tuple(cell for cell in cells if (cell.key.crate, cell.key.crate_version) == (crate.name, crate.version))
+    groups = []
+    for column in columns:
+        if column.dialect is Dialect.PACKAGE:
+            inside = tuple(cell for cell in own if cell.key.dialect is Dialect.PACKAGE)
+            absent = State.NOT_APPLICABLE if crate.role is Role.CONTROL else State.NOT_RUN
+        elif column.dialect in crate.dialects:
+            inside = tuple(cell for cell in own if Column(cell.key.dialect, cell.scenario.group) == column)
+            absent = State.NOT_RUN
+        else:
+            continue
+        groups.append(Group(column, inside, summarise(inside, absent)))
+    return Row(
+        crate=crate,
+        cells=own,
+        summary=summarise(own, State.NOT_RUN),
+        groups=tuple(groups),
+        defects=_defects(crate, own),
+        unexplained=sum(cell.verdict.is_red and not cell.defect for cell in own),
+    )
+
+
+def _defects(crate: Crate, cells: Iterable[Cell]) -> tuple[Defect, ...]:
+    by_id: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.defect:
+            by_id.setdefault(cell.defect, []).append(cell)
+    found = []
+    for name, inside in by_id.items():
+        known = [cell.expectation for cell in inside if cell.expectation is not None]
+        upstream = next((expectation.issue for expectation in known if expectation.issue), "")
+        keys = tuple(cell.key for cell in inside)
+        found.append(Defect(name, crate.name, known[0].reason, upstream, (crate.version,), keys))
+    return tuple(found)
+
+
+def _sections(rows: Sequence[Row], columns: Iterable[Column]) -> Iterable[Section]:
+    order = list(Role)
+    for name, title, dialects in SECTIONS:
+        inside = [row for row in rows if set(dialects).intersection(row.crate.dialects)]
+        inside.sort(key=lambda row: order.index(row.crate.role))
+        own = sorted((c for c in columns if c.dialect in dialects), key=lambda c: dialects.index(c.dialect))
+        if inside:
+            yield Section(name, title, (BUILDS, *own), tuple(inside))
+
+
+def _changes(cells: Sequence[Cell], missing: set[CellKey]) -> Changes:
+    def having(verdict: Verdict) -> tuple[Cell, ...]:
+        return tuple(cell for cell in cells if cell.verdict is verdict)
+
+    def differing(change: Change) -> tuple[Cell, ...]:
+        unmeasured = (Verdict.BROKEN, Verdict.UNAVAILABLE)
+        return tuple(cell for cell in cells if cell.result.change is change and cell.verdict not in unmeasured)
+
+    return Changes(
+        unexpected=differing(Change.UNEXPECTED),
+        stale=differing(Change.STALE),
+        broken=having(Verdict.BROKEN),
+        unavailable=having(Verdict.UNAVAILABLE),
+        missing=tuple(cell for cell in cells if cell.key in missing and cell.verdict is Verdict.NOT_RUN),
+    )

@@ -1,0 +1,27 @@
+"""Where things are: the checkout's own folders, and the cache outside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+#: The checkout.
+ROOT = Path(__file__).resolve().parents[1]
+
+CRATES_TOML = ROOT / "rust-probes" / "crates.toml"
+PROBES = ROOT / "rust-probes"
+COMPOSE = ROOT / "compose"
+SCENARIOS = ROOT / "scenarios"
+REPORTS = ROOT / "reports"
+
+
+def cache() -> Path:
+    """The folder for build products and images that outlive a checkout (XDG Base Directory Specification).
+
+    `IOTYET_CACHE` names another one.
+    """
+    named = os.environ.get("IOTYET_CACHE")
+    if named:
+        return Path(named).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "iotyet"

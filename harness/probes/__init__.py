@@ -1,0 +1,1 @@
+"""Builds probes and talks to them."""

@@ -1,0 +1,411 @@
+"""Talks to a probe over its standard streams: one call at a time, each with one deadline.
+
+What a probe does wrong is told apart here: an error reply is the crate's answer, an exit is a crash, silence is a
+timeout, and anything that the contract forbids is `ContractViolation`, with a message that teaches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import re
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import BaseModel, ValidationError
+
+from harness.commands import kill_tree
+from harness.errors import (
+    ContractViolation,
+    CrateCrash,
+    CrateTimeout,
+    FeatureUnsupported,
+    NotWritten,
+    RefusedByCrate,
+)
+from harness.wire.messages import (
+    CALL_DEADLINE,
+    EXIT_GRACE,
+    MAX_LINE,
+    WIRE_VERSION,
+    ErrorCode,
+    HelloReply,
+    Reply,
+)
+from harness.wire.operations import Vocabulary
+
+#: Lines that may wait to be read; a probe that writes more is held up, as by any full pipe.
+_QUEUED_LINES = 10_000
+#: Events that may be kept for the scenario before the probe counts as endless noise.
+_KEPT_EVENTS = 200_000
+#: Characters of one line that the transcript keeps.
+_TRANSCRIPT_WIDTH = 2_000
+#: Lines of standard error that the transcript keeps.
+_KEPT_LOG = 2_000
+
+
+class _End:
+    """Queued after the probe's last line."""
+
+
+class Transcript:
+    """The conversation with time stamps, as text lines; any thread may add.
+
+    Each line: seconds since the start, then `>` to the probe, `<` from the probe, `!` its log, `#` our remark.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._prefix = f"{name} " if name else ""
+        self._start = time.monotonic()
+        self._lines: list[str] = []
+        self._logged = 0
+
+    def add(self, mark: str, text: str) -> None:
+        """Add one line; long ones are shortened, and so is an endless log."""
+        if mark == "!":
+            self._logged += 1
+            if self._logged > _KEPT_LOG:
+                return
+        shown = text if len(text) <= _TRANSCRIPT_WIDTH else f"{text[:_TRANSCRIPT_WIDTH]}… ({len(text)} characters)"
+        self._lines.append(f"{time.monotonic() - self._start:8.3f} {self._prefix}{mark} {shown}")
+
+    def text(self) -> str:
+        """All lines."""
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+class ProbeProcess:
+    """A running probe. Use as a context manager: leaving it ends the process and its children."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        vocabulary: Vocabulary,
+        transcript: Transcript,
+        env: dict[str, str],
+        cwd: Path | None = None,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self.transcript = transcript
+        self._lines: queue.Queue[bytes | _End] = queue.Queue(_QUEUED_LINES)
+        self._events: deque[dict[str, Any]] = deque()
+        self._log: deque[str] = deque(maxlen=200)
+        self._next_id = 0
+        self._claimed: frozenset[str] = frozenset()
+        self._process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+        )
+        self._stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment]
+        self._threads = [
+            threading.Thread(target=self._read_lines, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._read_log, args=(self._process.stderr,), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> ProbeProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close(grace=1.0)
+
+    # -- reading threads ---------------------------------------------------------------------------
+
+    def _read_lines(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            while line := stream.readline(MAX_LINE + 1):
+                self._lines.put(line)
+        self._lines.put(_End())
+
+    def _read_log(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            while line := stream.readline(64 * 1024):
+                text = line.decode("utf-8", "replace").rstrip("\n")
+                self._log.append(text)
+                self.transcript.add("!", text)
+
+    # -- calls -------------------------------------------------------------------------------------
+
+    def hello(self) -> HelloReply:
+        """The probe's own description.
+
+        Raises:
+            ContractViolation: it is no valid `hello` reply, or of another version of the contract.
+        """
+        reply = self._exchange("hello", {"wire": WIRE_VERSION}, CALL_DEADLINE * 2)
+        if reply.error is not None:
+            raise ContractViolation(f"the probe answered hello with an error: {reply.error.text}")
+        fields = reply.model_dump(exclude={"re", "ok", "error"})
+        try:
+            hello = HelloReply.model_validate(fields)
+        except ValidationError as error:
+            raise ContractViolation(f"hello's reply is not as WIRE.md has it: {_first(error)}") from error
+        self._claimed = frozenset(hello.ops)
+        if hello.wire != WIRE_VERSION:
+            raise ContractViolation(f"the probe speaks wire version {hello.wire}, the harness {WIRE_VERSION}")
+        return hello
+
+    def call(self, request: BaseModel, *, op: str, deadline: float = CALL_DEADLINE, expected: str) -> dict[str, Any]:
+        """Perform one operation and return the fields of `ok`.
+
+        Args:
+            request: the operation's fields.
+            op: the operation's name.
+            deadline: seconds for the whole call.
+            expected: what the scenario expects, for the report.
+
+        Raises:
+            RefusedByCrate, CrateTimeout, CrateCrash, FeatureUnsupported, NotWritten, ContractViolation: as named.
+        """
+        self.begin(request, op=op)
+        return self.finish(op=op, deadline=deadline, expected=expected)
+
+    def begin(self, request: BaseModel, *, op: str) -> None:
+        """Write a command and return at once; `finish` has to follow before anything else is asked.
+
+        Raises:
+            CrateCrash: the probe is gone.
+        """
+        self._write(op, request.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+    def finish(self, *, op: str, deadline: float = CALL_DEADLINE, expected: str) -> dict[str, Any]:
+        """The reply to what `begin` wrote; arguments and errors are `call`'s."""
+        operation = self._vocabulary.operation(op)
+        if operation is None:
+            raise KeyError(op)
+        reply = self._await_reply(op, deadline, expected)
+        if reply.error is None:
+            if reply.ok is None:
+                raise ContractViolation(f"the reply to {op} has neither ok nor error")
+            try:
+                operation.reply.model_validate(reply.ok)
+            except ValidationError as error:
+                raise ContractViolation(f"the reply to {op} is not as WIRE.md has it: {_first(error)}") from error
+            return reply.ok
+        failure = reply.error
+        match failure.code:
+            case ErrorCode.UNSUPPORTED:
+                raise FeatureUnsupported(failure.feature or "", failure.text)
+            case ErrorCode.NOT_WRITTEN if op in self._claimed and failure.feature is None:
+                raise ContractViolation(f"hello claims {op}, and {op} replied not_written: {failure.text}")
+            case ErrorCode.NOT_WRITTEN:
+                raise NotWritten(f"the probe has no {op} yet: {failure.text}")
+            case ErrorCode.UNKNOWN | ErrorCode.BAD_VALUE | ErrorCode.STATE:
+                raise ContractViolation(f"the probe refused {op} as {failure.code}: {failure.text}")
+            case _:
+                maybe = "" if failure.definite else " (it may have happened nevertheless)"
+                raise RefusedByCrate(
+                    f"{op} ended with the error {failure.code!s}{maybe}: {failure.text}",
+                    expected=expected,
+                    code=failure.code,
+                    definite=failure.definite,
+                )
+
+    def take_event(
+        self, wanted: Callable[[dict[str, Any]], bool], timeout: float, *, expected: str
+    ) -> dict[str, Any] | None:
+        """The oldest event that `wanted` accepts, driving the client up to `timeout` seconds; null where none came.
+
+        Events that `wanted` does not accept are kept.
+        """
+        end = time.monotonic() + timeout
+        checked = 0
+        while True:
+            for index in range(checked, len(self._events)):
+                if wanted(self._events[index]):
+                    event = self._events[index]
+                    del self._events[index]
+                    return event
+            checked = len(self._events)
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                return None
+            # Short waits, so that a blocking client is never left longer than it promised to block.
+            fields = {"count": 1, "timeout_ms": int(remaining * 1000)}
+            reply = self._exchange("wait", fields, remaining + CALL_DEADLINE, expected)
+            if reply.error is not None:
+                raise RefusedByCrate(
+                    f"the client failed while waiting: {reply.error.code!s}: {reply.error.text}",
+                    expected=expected,
+                    code=reply.error.code,
+                    definite=reply.error.definite,
+                )
+
+    def _exchange(self, op: str, fields: dict[str, Any], deadline: float, expected: str = "an answer") -> Reply:
+        """Write one command and read up to its reply."""
+        self._write(op, fields, expected)
+        return self._await_reply(op, deadline, expected)
+
+    def _write(self, op: str, fields: dict[str, Any], expected: str = "an answer") -> None:
+        self._next_id += 1
+        line = json.dumps({"id": self._next_id, "op": op, **fields})
+        self.transcript.add(">", line)
+        try:
+            self._stdin.write(line.encode() + b"\n")
+            self._stdin.flush()
+        except OSError as error:
+            raise self._crash(op, expected) from error
+
+    def _await_reply(self, op: str, deadline: float, expected: str) -> Reply:
+        end = time.monotonic() + deadline
+        while True:
+            try:
+                item = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                limit = f"{deadline:.1f} s"
+                raise CrateTimeout(
+                    f"no answer to {op} within {limit}", expected=f"{expected}, within {limit}"
+                ) from None
+            if isinstance(item, _End):
+                raise self._crash(op, expected)
+            message = self._parse(item)
+            if "event" in message:
+                self._keep(message)
+            else:
+                return self._reply(message)
+
+    def _parse(self, line: bytes) -> dict[str, Any]:
+        text = line.decode("utf-8", "replace").rstrip("\n")
+        self.transcript.add("<", text)
+        if len(line) > MAX_LINE:
+            raise ContractViolation(f"the probe wrote a line of more than {MAX_LINE} bytes")
+        try:
+            message = json.loads(text)
+        except json.JSONDecodeError:
+            message = None
+        if not isinstance(message, dict):
+            raise ContractViolation(
+                f"the probe printed {text[:200]!r} on standard output, which is no JSON object. Standard output carries "
+                "the wire contract alone (rust-probes/WIRE.md); logs belong on standard error"
+            )
+        return message
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        event = self._vocabulary.event(str(message["event"]))
+        if event is None:
+            raise ContractViolation(f"the probe wrote the event {message['event']!r}, which WIRE.md does not have")
+        try:
+            event.fields.model_validate({key: value for key, value in message.items() if key != "event"})
+        except ValidationError as error:
+            raise ContractViolation(f"the event {event.name} is not as WIRE.md has it: {_first(error)}") from error
+        self._events.append(message)
+        if len(self._events) > _KEPT_EVENTS:
+            raise ContractViolation(f"the probe wrote more than {_KEPT_EVENTS} events that nobody asked for")
+
+    def _reply(self, message: dict[str, Any]) -> Reply:
+        try:
+            reply = Reply.model_validate(message)
+        except ValidationError as error:
+            raise ContractViolation(f"a reply is not as WIRE.md has it: {_first(error)}") from error
+        if reply.re != self._next_id:
+            raise ContractViolation(f"the probe answered command {reply.re}, which was not asked; {self._next_id} was")
+        return reply
+
+    def _crash(self, op: str, expected: str) -> CrateCrash:
+        """What to say of a probe that is gone."""
+        try:
+            status: int | None = self._process.wait(EXIT_GRACE)
+        except subprocess.TimeoutExpired:
+            status = None
+        for thread in self._threads:
+            thread.join(1.0)
+        how = "closed its standard output" if status is None else f"exited with status {status}"
+        if status is not None and status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+        panic = panic_message(list(self._log))
+        return CrateCrash(f"the probe {how} during {op}" + (f": {panic}" if panic else ""), expected=expected)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def close(self, *, grace: float = EXIT_GRACE) -> int | None:
+        """End the conversation.
+
+        Returns:
+            The exit status, or null where the probe did not exit within `grace` seconds and was killed.
+        """
+        status: int | None = None
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+        end = time.monotonic() + grace
+        # The reader may be held up by a full queue; nobody reads what comes after the end.
+        while status is None and time.monotonic() < end:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._lines.get_nowait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = self._process.wait(0.02)
+        kill_tree(self._process.pid)
+        self._process.wait()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._lines.get_nowait()
+        for stream, thread in zip((self._process.stdout, self._process.stderr), self._threads, strict=True):
+            thread.join(1.0)
+            if stream is not None and not thread.is_alive():
+                stream.close()
+        self.transcript.add("#", f"exit status {status}" if status is not None else f"killed after {grace:g} s")
+        return status
+
+
+def vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
+    """Find out whether a probe can be trusted; ends the process.
+
+    A probe that takes a random operation, or a random field of an operation that it declares, for something that it
+    knows would answer anything (quic-interop-runner checks its implementations in the same way).
+
+    Raises:
+        ContractViolation: it cannot.
+    """
+    hello = process.hello()
+    known = {op.name for op in vocabulary.operations} | {"wait"}
+    strange = set(hello.ops) - known
+    if strange:
+        raise ContractViolation(f"hello claims operations that WIRE.md does not have: {', '.join(sorted(strange))}")
+    operation = f"op_{secrets.token_hex(4)}"
+    field = f"field_{secrets.token_hex(4)}"
+    declared = secrets.choice(hello.ops)
+    for op, fields in ((operation, {}), (declared, {field: 1})):
+        reply = process._exchange(op, fields, CALL_DEADLINE)
+        if reply.error is None or reply.error.code is not ErrorCode.UNKNOWN:
+            what = f"the operation {op}" if op == operation else f"the field {field} of {op}"
+            raise ContractViolation(f"the probe did not refuse {what}, which nobody knows, with the error unknown")
+    status = process.close()
+    if status != 0:
+        how = "did not exit" if status is None else f"exited with status {status}"
+        raise ContractViolation(
+            f"the probe {how} after its standard input ended; status 0 within {EXIT_GRACE:g} s is due"
+        )
+    return hello
+
+
+def panic_message(log: Sequence[str]) -> str:
+    """The last panic in a Rust program's standard error, as one line; empty where there is none.
+
+    Since Rust 1.73 the place is on the first line and the message on the next; before, both are on one.
+    """
+    for index in range(len(log) - 1, -1, -1):
+        found = re.search(r"panicked at (.*)", log[index])
+        if found:
+            following = log[index + 1].strip() if index + 1 < len(log) else ""
+            place = found.group(1)
+            return f"panicked at {place} {following}".strip() if place.endswith(":") else f"panicked at {place}"
+    return ""
+
+
+def _first(error: ValidationError) -> str:
+    item = error.errors()[0]
+    return f"{'.'.join(map(str, item['loc']))}: {item['msg']}"

@@ -1,0 +1,45 @@
+"""From a matrix to the report in a run's folder. One module a format; each is a pure function, this one writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import HarnessFault
+from harness.matrix import Matrix
+from harness.report import html, junit, markdown, results_json
+from harness.store import RunFolder
+
+
+def _text(name: str, render: Callable[[Matrix], str]) -> Callable[[Path, Matrix], None]:
+    """A writer of one file with the text that `render` makes."""
+
+    def write_file(folder: Path, matrix: Matrix) -> None:
+        staged = folder / f"{name}.tmp"
+        staged.write_text(render(matrix), encoding="utf-8")
+        staged.rename(folder / name)
+
+    return write_file
+
+
+#: Every format: what it writes, and how. A new one is a module and a line here.
+FORMATS: tuple[tuple[str, Callable[[Path, Matrix], None]], ...] = (
+    ("results.json", _text("results.json", results_json.render)),
+    ("matrix.md", _text("matrix.md", markdown.render)),
+    ("junit.xml", _text("junit.xml", junit.render)),
+    ("index.html", html.write),
+)
+
+
+def write(folder: RunFolder, matrix: Matrix) -> Path:
+    """Write the report in all formats beside the run's cells; returns the first page.
+
+    Raises:
+        HarnessFault: a file cannot be written, or two pages would have the same address.
+    """
+    for name, write_format in FORMATS:
+        try:
+            write_format(folder.path, matrix)
+        except OSError as error:
+            raise HarnessFault(f"{folder.path}: {name} cannot be written: {error.strerror}") from error
+    return folder.path / "index.html"

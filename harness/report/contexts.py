@@ -1,0 +1,281 @@
+"""What each page says, as plain data: pure functions of the matrix. Templates only lay it out and escape it.
+
+Golden tests compare these, not the HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.matrix import Cell, Column, Group, Matrix, Row, Section, State
+from harness.model import Role
+from harness.report.addresses import anchor, cell_page, crate_page, to_root
+from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
+from harness.report.text import one_line
+from harness.report.words import (
+    DIALECTS,
+    ROLES,
+    count,
+    differing,
+    heading,
+    red_cells,
+    run_facts,
+    standing,
+)
+
+#: Cells of one list on the index; the rest is in results.json. Keeps the index small however bad a run is.
+LISTED_CELLS = 40
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A label and a text."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """A state and what it means."""
+
+    look: Look
+    meaning: str
+    whose: str
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A state with the number of cells that pass, of those that apply; `href` may be empty."""
+
+    look: Look
+    number: str
+    flaky: bool
+    href: str
+    title: str
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """One cell in a list; `href` is empty where it has no page."""
+
+    look: Look
+    flaky: bool
+    crate: str
+    title: str
+    where: str
+    change: str
+    level: str
+    reason: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Cells that are not as expected in the same way."""
+
+    kind: str
+    sentence: str
+    cells: tuple[CellLine, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class ColumnHead:
+    """A column's heading; `dialect` is named where the section has several."""
+
+    text: str
+    dialect: str
+
+
+@dataclass(frozen=True)
+class RowLine:
+    """A crate's row."""
+
+    name: str
+    version: str
+    href: str
+    groups: tuple[Badge, ...]
+    red: str
+    defects: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows of one role."""
+
+    role: str
+    rows: tuple[RowLine, ...]
+
+
+@dataclass(frozen=True)
+class SectionTable:
+    """One protocol's table."""
+
+    id: str
+    title: str
+    columns: tuple[ColumnHead, ...]
+    spans: tuple[tuple[str, int], ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class StandingLine:
+    """How many crates of a role are in which state, over all their cells."""
+
+    what: str
+    numbers: tuple[tuple[Look, int], ...]
+
+
+@dataclass(frozen=True)
+class IndexPage:
+    """The first page."""
+
+    root: str
+    facts: tuple[Fact, ...]
+    standings: tuple[StandingLine, ...]
+    differences: tuple[Difference, ...]
+    legend: tuple[LegendEntry, ...]
+    flaky: Fact
+    sections: tuple[SectionTable, ...]
+
+
+@dataclass(frozen=True)
+class CrateGroup:
+    """A group of scenarios on a crate's page."""
+
+    id: str
+    title: str
+    dialect: str
+    badge: Badge
+    cells: tuple[CellLine, ...]
+
+
+def index_context(matrix: Matrix) -> IndexPage:
+    """What the first page says."""
+    return IndexPage(
+        root="",
+        facts=facts(matrix),
+        standings=tuple(_standings(matrix)),
+        differences=tuple(_differences(matrix)),
+        legend=legend(),
+        flaky=Fact(FLAKY_GLYPH, FLAKY_MEANING),
+        sections=tuple(_section(section) for section in matrix.sections),
+    )
+
+
+def facts(matrix: Matrix) -> tuple[Fact, ...]:
+    """Which run this is."""
+    return tuple(Fact(label, text) for label, text in run_facts(matrix))
+
+
+def legend() -> tuple[LegendEntry, ...]:
+    """Every state with its meaning."""
+    return tuple(LegendEntry(look, look.meaning, look.whose) for look in LOOKS.values())
+
+
+def badge(group: Group, href: str) -> Badge:
+    """A group's state."""
+    summary = group.summary
+    look = LOOKS[summary.state]
+    number = f"{summary.passed}/{summary.applicable}" if summary.applicable else ""
+    title = f"{heading(group.column)}: {summary.passed} of {summary.applicable} pass. " if number else ""
+    return Badge(look, number, bool(summary.flaky), href, title + look.meaning)
+
+
+def crate_groups(row: Row, page: str) -> tuple[CrateGroup, ...]:
+    """A crate's cells by group, builds first; groups without a cell are left out."""
+    return tuple(
+        CrateGroup(
+            id=group_anchor(group.column),
+            title=heading(group.column),
+            dialect=DIALECTS[group.column.dialect],
+            badge=badge(group, ""),
+            cells=tuple(cell_line(cell, row, to_root(page)) for cell in group.cells),
+        )
+        for group in row.groups
+        if group.cells
+    )
+
+
+def group_anchor(column: Column) -> str:
+    """Where a crate's page has a column's group."""
+    return anchor(column.id)
+
+
+def cell_line(cell: Cell, row: Row, root: str) -> CellLine:
+    """A cell in a list, seen from a page that is `root` away from the report's folder."""
+    key, scenario = cell.key, cell.scenario
+    where = " ".join(part for part in (key.peer if key.peer != "-" else "", _params(key.params)) if part)
+    return CellLine(
+        look=look_of(cell.verdict),
+        flaky=cell.result.flaky,
+        crate=key.crate,
+        title=one_line(scenario.title),
+        where=one_line(where),
+        change=changed(cell),
+        level=f"{scenario.level}, {scenario.requirement}",
+        reason=one_line(cell.result.reason),
+        href=root + cell_page(row.crate, key) if cell.measured else "",
+    )
+
+
+def changed(cell: Cell) -> str:
+    """How a red or stale cell stands to what is expected of it; empty where there is nothing to say."""
+    if cell.verdict.is_red or cell.result.change in ("unexpected", "stale"):
+        return str(cell.result.change)
+    return ""
+
+
+def _params(params: str) -> str:
+    return f"[{params}]" if params else ""
+
+
+def _standings(matrix: Matrix) -> Iterable[StandingLine]:
+    nouns = {Role.LISTED: "listed crate", Role.CANDIDATE: "candidate", Role.CONTROL: "reference client"}
+    for role, noun in nouns.items():
+        states = standing(matrix.rows, role)
+        if states:
+            total = sum(number for _, number in states)
+            yield StandingLine(count(total, noun), tuple((LOOKS[state], number) for state, number in states))
+
+
+def _differences(matrix: Matrix) -> Iterable[Difference]:
+    rows = {(row.crate.name, row.crate.version): row for row in matrix.rows}
+    for kind, sentence, number in differing(matrix.changes):
+        cells: tuple[Cell, ...] = getattr(matrix.changes, kind)
+        lines = (cell_line(c, rows[c.key.crate, c.key.crate_version], "") for c in cells[:LISTED_CELLS])
+        yield Difference(kind, sentence, tuple(lines), max(0, number - LISTED_CELLS))
+
+
+def _section(section: Section) -> SectionTable:
+    dialects = [column.dialect for column in section.columns[1:]]
+    several = len(set(dialects)) > 1
+    spans = tuple((DIALECTS[d], dialects.count(d)) for d in dict.fromkeys(dialects)) if several else ()
+    return SectionTable(
+        id=section.id,
+        title=section.title,
+        columns=tuple(ColumnHead(heading(c), DIALECTS[c.dialect] if several else "") for c in section.columns),
+        spans=spans,
+        blocks=tuple(_blocks(section)),
+    )
+
+
+def _blocks(section: Section) -> Iterable[Block]:
+    for role in Role:
+        rows = tuple(_row(row, section.columns) for row in section.rows if row.crate.role is role)
+        if rows:
+            yield Block(ROLES[role], rows)
+
+
+def _row(row: Row, columns: Iterable[Column]) -> RowLine:
+    page = crate_page(row.crate.name)
+    badges = []
+    for column in columns:
+        group = row.group(column)
+        spoken = group.summary.state is not State.NOT_APPLICABLE or group.cells
+        href = f"{page}#{group_anchor(column)}" if group.cells else page
+        badges.append(badge(group, href if spoken else ""))
+    red, _, rest = red_cells(row).partition(", ")
+    return RowLine(row.crate.name, row.crate.version, page, tuple(badges), red, rest)

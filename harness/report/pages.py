@@ -1,0 +1,326 @@
+"""What the page of a crate and the page of a cell say; `contexts` has the index and what pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.matrix import Cell, Matrix, Row
+from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
+from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
+from harness.report.contexts import CrateGroup, Fact, crate_groups, facts, group_anchor
+from harness.report.results_json import decisive, repository
+from harness.report.states import LOOKS, Look, look_of, wording
+from harness.report.text import Span, linked, one_line, shorten, visible
+from harness.report.words import DIALECTS, ROLES, heading, red_cells, verdict_counts
+
+#: Characters of one text on a page; whole texts are in results.json.
+LONGEST = 20_000
+#: Lines of the transcript's end on a cell's page, and characters of each.
+EXCERPT_LINES, EXCERPT_WIDTH = 40, 400
+
+_CHANGES = {
+    Change.AS_EXPECTED: "As expected.",
+    Change.UNEXPECTED: "Not what is expected of this cell.",
+    Change.STALE: "Expected to be red, and passes: the expectation is stale.",
+    Change.UNMEASURED: "Nothing was measured.",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A label and a text with links."""
+
+    label: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class StatementLine:
+    """A statement about a crate, with what backs it."""
+
+    label: str
+    what: str
+    reason: str
+    source: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class DefectLine:
+    """A known cause of red cells."""
+
+    id: str
+    title: str
+    cells: int
+    upstream: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class CratePage:
+    """The page of one crate."""
+
+    root: str
+    name: str
+    version: str
+    look: Look
+    facts: tuple[Fact, ...]
+    identity: tuple[Entry, ...]
+    statements: tuple[StatementLine, ...]
+    settings: tuple[str, ...]
+    assembled: tuple[str, ...]
+    counts: tuple[tuple[Look, int], ...]
+    planned: int
+    applicable: int
+    red: str
+    defects: tuple[DefectLine, ...]
+    groups: tuple[CrateGroup, ...]
+
+
+@dataclass(frozen=True)
+class EvidenceLink:
+    """A file that shows what happened; `href` is empty where the path leads out of the run's folder."""
+
+    kind: str
+    path: str
+    href: str
+
+
+@dataclass(frozen=True)
+class AttemptLine:
+    """One execution."""
+
+    look: Look
+    observed: str
+    seconds: str
+    evidence: tuple[EvidenceLink, ...]
+
+
+@dataclass(frozen=True)
+class ExpectationLines:
+    """What was known of the cell."""
+
+    look: Look
+    observed: str
+    reason: str
+    defect: str
+    issue: tuple[Span, ...]
+    review: str
+    overdue: bool
+    file: str
+
+
+@dataclass(frozen=True)
+class CellPage:
+    """The page of one cell."""
+
+    root: str
+    id: str
+    title: str
+    crate: str
+    crate_version: str
+    crate_href: str
+    group: str
+    group_href: str
+    look: Look
+    flaky: bool
+    wording: str
+    change: str
+    facts: tuple[Fact, ...]
+    details: tuple[str, ...]
+    spec: tuple[tuple[Span, ...], ...]
+    about: tuple[Fact, ...]
+    expected: str
+    observed: str
+    attempts: tuple[AttemptLine, ...]
+    control: Look | None
+    control_reason: str
+    expectation: ExpectationLines | None
+    reproduce: str
+    excerpt: str
+    transcript: EvidenceLink | None
+
+
+def crate_context(matrix: Matrix, row: Row) -> CratePage:
+    """What a crate's page says."""
+    crate, page = row.crate, crate_page(row.crate.name)
+    built = matrix.run.builds.get(crate.name, {})
+    assembled = built.get("assembled") or ()
+    return CratePage(
+        root=to_root(page),
+        name=crate.name,
+        version=crate.version,
+        look=LOOKS[row.summary.state],
+        facts=facts(matrix),
+        identity=tuple(_identity(row, repository(row, built))),
+        statements=tuple(_statements(row)),
+        settings=tuple(dict.fromkeys(one_line(option) for cell in row.cells for option in cell.result.options)),
+        assembled=tuple(one_line(str(part)) for part in assembled) if isinstance(assembled, (list, tuple)) else (),
+        counts=tuple((look_of(verdict), number) for verdict, number in verdict_counts(row)),
+        planned=row.summary.planned,
+        applicable=row.summary.applicable,
+        red=red_cells(row),
+        defects=tuple(
+            DefectLine(defect.id, one_line(defect.title), len(defect.cells), linked(defect.upstream))
+            for defect in row.defects
+        ),
+        groups=crate_groups(row, page),
+    )
+
+
+def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> CellPage:
+    """What a cell's page says.
+
+    Args:
+        matrix: of the run.
+        row: the cell's crate.
+        cell: a measured one.
+        transcript: text of the file that `transcript_of` names; its end is quoted.
+    """
+    page = cell_page(row.crate, cell.key)
+    root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
+    attempt = decisive(result)
+    group = next(group for group in row.groups if cell in group.cells)
+    link = transcript_of(cell)
+    return CellPage(
+        root=root,
+        id=str(key),
+        title=one_line(scenario.title),
+        crate=key.crate,
+        crate_version=key.crate_version,
+        crate_href=root + crate_page(key.crate),
+        group=heading(group.column),
+        group_href=f"{root}{crate_page(key.crate)}#{group_anchor(group.column)}",
+        look=look_of(cell.verdict),
+        flaky=result.flaky,
+        wording=wording(cell.verdict, scenario.requirement),
+        change=_CHANGES[result.change],
+        facts=facts(matrix),
+        details=tuple(" ".join(part.split()) for part in visible(scenario.details).split("\n\n") if part.strip()),
+        spec=tuple(linked(clause) for clause in scenario.spec),
+        about=tuple(_about(cell)),
+        expected=_long(attempt.expected if attempt and attempt.expected else scenario.title),
+        observed=_long(attempt.observed if attempt and attempt.observed else _plain_outcome(cell)),
+        attempts=tuple(_attempt(a, root) for a in result.attempts),
+        control=look_of(result.control) if result.control else None,
+        control_reason=_control_reason(cell, row),
+        expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
+        reproduce=visible(result.reproduce),
+        excerpt=excerpt(transcript),
+        transcript=_evidence(*link, root) if link else None,
+    )
+
+
+def transcript_of(cell: Cell) -> tuple[str, str] | None:
+    """Kind and path of the transcript of the attempt that decided; nothing where it left none."""
+    attempt = decisive(cell.result)
+    found = [(e.kind, e.path) for e in attempt.evidence if "transcript" in e.kind] if attempt else []
+    return found[0] if found else None
+
+
+def excerpt(transcript: str) -> str:
+    """The end of a transcript, safe to show."""
+    lines = visible(transcript).splitlines()[-EXCERPT_LINES:]
+    return "\n".join(shorten(line, EXCERPT_WIDTH) for line in lines)
+
+
+def _identity(row: Row, source: str) -> Iterable[Entry]:
+    crate = row.crate
+    listed = f"{crate.guide_name} {crate.guide_link}".strip() if crate.guide_name or crate.guide_link else ""
+    revision = f"revision {crate.git.rev}" if crate.git else ""
+    texts = (
+        ("Package", f"{crate.package} {crate.version}"),
+        ("Source", f"{source} {revision}".strip()),
+        ("In the guide", listed),
+        ("Role", ROLES[crate.role]),
+        ("Kind", crate.kind.value),
+        ("Speaks", ", ".join(DIALECTS[dialect] for dialect in crate.dialects)),
+        ("Licence", crate.licence),
+        ("Released", crate.released),
+        ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
+        ("Native libraries", ", ".join(crate.native_libraries)),
+        ("Reconnecting", "left to the application" if crate.reconnects == "application" else ""),
+        ("May be unreachable", crate.may_be_unreachable),
+        (
+            "Measured",
+            "" if crate.has_probe or crate.role is Role.CONTROL else "the package only: no probe is written yet",
+        ),
+    )
+    for label, text in texts:
+        if text:
+            yield Entry(label, linked(text))
+
+
+def _statements(row: Row) -> Iterable[StatementLine]:
+    crate = row.crate
+    single = (("Retired", crate.retired), ("Moved to", crate.moved_to), ("Not to be confused with", crate.namesake))
+    entries = [(label, entry) for label, entry in single if entry]
+    entries += [("Repair", entry) for entry in crate.repairs]
+    entries += [("Lacks", entry) for entry in crate.unsupported]
+    for label, entry in entries:
+        yield StatementLine(label, one_line(entry.what), one_line(entry.reason, LONGEST), linked(entry.source))
+
+
+def _about(cell: Cell) -> Iterable[Fact]:
+    key, scenario, result = cell.key, cell.scenario, cell.result
+    facts_of_cell = (
+        ("Dialect", DIALECTS[key.dialect]),
+        ("Scenario", key.scenario),
+        ("Parameters", key.params),
+        ("Broker", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
+        ("Level", scenario.level.value),
+        ("Asked for by", scenario.requirement.value),
+        ("A failure costs", scenario.consequence.value),
+        ("Needs", ", ".join((*scenario.needs, *scenario.features))),
+        ("Deadline", f"{scenario.deadline + scenario.timer:g} s"),
+        ("Took", f"{result.seconds:.1f} s"),
+        ("Settings changed", ", ".join(result.options)),
+    )
+    return (Fact(label, one_line(text)) for label, text in facts_of_cell if text)
+
+
+def _plain_outcome(cell: Cell) -> str:
+    """For cells whose attempts say nothing: what the verdict means, or why nothing was measured."""
+    return cell.result.reason or look_of(cell.verdict).meaning
+
+
+def _control_reason(cell: Cell, row: Row) -> str:
+    known, result = cell.expectation, cell.result
+    if result.control is not None:
+        return _long(result.control_reason)
+    if known is not None and known.judge:
+        witness = f" Witness: {known.witness}." if known.witness else ""
+        return _long(f"No control: judged by the {known.judge}.{witness}")
+    if row.crate.role is Role.CONTROL:
+        return "This is the control itself."
+    return "Asked only where a cell is red." if cell.verdict is Verdict.PASS else "None on record."
+
+
+def _attempt(attempt: Attempt, root: str) -> AttemptLine:
+    return AttemptLine(
+        look=look_of(attempt.verdict),
+        observed=_long(attempt.observed or "what was expected"),
+        seconds=f"{attempt.seconds:.1f} s",
+        evidence=tuple(_evidence(e.kind, e.path, root) for e in attempt.evidence),
+    )
+
+
+def _evidence(kind: str, path: str, root: str) -> EvidenceLink:
+    href = evidence_href(path)
+    return EvidenceLink(one_line(kind), one_line(path), root + href if href else "")
+
+
+def _expectation(known: Expectation, started: str) -> ExpectationLines:
+    return ExpectationLines(
+        look=look_of(known.verdict),
+        observed=_long(known.observed),
+        reason=_long(known.reason),
+        defect=one_line(known.defect),
+        issue=linked(known.issue),
+        review=one_line(known.review),
+        overdue=bool(known.review) and known.review < started[: len(known.review)],
+        file=one_line(known.file),
+    )
+
+
+def _long(text: str) -> str:
+    return shorten(visible(text), LONGEST)

@@ -1,0 +1,156 @@
+"""results.json: everything that the report says, as data; `results_shape` describes it.
+
+`python -m harness.report.results_json` writes its JSON Schema to docs/results.schema.json. Readers take it as data
+only: nothing in it is to be run without looking, and the texts of cells are what crates and brokers printed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.matrix import Cell, Defect, Matrix, Row
+from harness.model import NO_PEER, Attempt, CellResult, Dialect
+from harness.paths import ROOT
+from harness.report import results_shape as shape
+
+SCHEMA_FILE = ROOT / "docs" / "results.schema.json"
+
+
+def document(matrix: Matrix) -> shape.Results:
+    """The run as data."""
+    return shape.Results(
+        run=shape.Run.model_validate(matrix.run),
+        crates=tuple(_crate(row, matrix.run.builds.get(row.crate.name, {})) for row in matrix.rows),
+        brokers=tuple(brokers(matrix.run.brokers)),
+        scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),
+        defects=tuple(_defect(defect) for defect in matrix.defects),
+        cells=tuple(_cell(cell) for cell in matrix.cells),
+        claims=(),
+    )
+
+
+def render(matrix: Matrix) -> str:
+    """The text of results.json."""
+    return document(matrix).model_dump_json(indent=1) + "\n"
+
+
+def schema() -> str:
+    """The text of docs/results.schema.json."""
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | shape.Results.model_json_schema(
+        mode="serialization"
+    )
+    return json.dumps(found, indent=1) + "\n"
+
+
+def brokers(started: Iterable[Mapping[str, Any]]) -> list[shape.Broker]:
+    """What ran, each once: a run starts one broker in several configurations."""
+    found = []
+    for entry in started:
+        name, _, line = str(entry.get("line", "")).partition("@")
+        kept = {key: str(entry.get(key) or "") for key in ("version", "provider", "image", "digest")}
+        found.append(shape.Broker(name=name, line=line, **kept))
+    return sorted(dict.fromkeys(found), key=lambda broker: (broker.name, broker.line, broker.version))
+
+
+def decisive(result: CellResult) -> Attempt | None:
+    """The attempt that a cell's verdict comes from: the last one with that verdict, else the last."""
+    same = [attempt for attempt in result.attempts if attempt.verdict is result.verdict]
+    candidates = same or result.attempts
+    return candidates[-1] if candidates else None
+
+
+def _crate(row: Row, built: Mapping[str, Any]) -> shape.CrateEntry:
+    crate, summary = row.crate, row.summary
+    return shape.CrateEntry(
+        name=crate.name,
+        role=crate.role,
+        kind=crate.kind,
+        dialects=crate.dialects,
+        guide_name=crate.guide_name,
+        guide_link=crate.guide_link,
+        repository=repository(row, built),
+        package=crate.package,
+        version=crate.version,
+        licence=crate.licence,
+        released=crate.released,
+        repairs=tuple(shape.Statement.model_validate(entry) for entry in crate.repairs),
+        unsupported=tuple(shape.Statement.model_validate(entry) for entry in crate.unsupported),
+        advice=None,
+        reasons=(),
+        planned=summary.planned,
+        applicable=summary.applicable,
+        counts=dict(summary.counts),
+        red=summary.red,
+        unexplained=row.unexplained,
+        builds=shape.Builds(
+            as_published=_build(row, built, "as_published"),
+            as_repaired=_build(row, built, "as_repaired"),
+        ),
+    )
+
+
+def repository(row: Row, built: Mapping[str, Any]) -> str:
+    """Where a crate's source is: as the catalogue has it, else as the package's own manifest says."""
+    crate = row.crate
+    if crate.git is not None:
+        return crate.git.url
+    declared = str(built.get("repository") or "")
+    return declared or (crate.moved_to.what if crate.moved_to else "")
+
+
+def _build(row: Row, built: Mapping[str, Any], which: str) -> shape.Build | None:
+    """The package cell whose scenario is named after the build, with the lock that the run recorded for it."""
+    cell = next((c for c in row.cells if c.key.dialect is Dialect.PACKAGE and c.key.scenario.endswith(which)), None)
+    if cell is None:
+        return None
+    recorded = built.get(which)
+    lock = recorded.get("lock_sha256") if isinstance(recorded, Mapping) else ""
+    return shape.Build(verdict=cell.verdict, message=cell.result.reason, lock_sha256=str(lock or ""))
+
+
+def _defect(defect: Defect) -> shape.DefectEntry:
+    return shape.DefectEntry(
+        id=defect.id,
+        crate=defect.crate,
+        title=defect.title,
+        upstream=defect.upstream,
+        versions=defect.versions,
+        cells=tuple(str(key) for key in defect.cells),
+    )
+
+
+def _cell(cell: Cell) -> shape.CellEntry:
+    key, result = cell.key, cell.result
+    broker, _, line = key.peer.partition("@")
+    peerless = key.peer == NO_PEER
+    attempt = decisive(result)
+    return shape.CellEntry(
+        id=str(key),
+        crate=key.crate,
+        crate_version=key.crate_version,
+        dialect=key.dialect,
+        broker=None if peerless else broker,
+        line=None if peerless else line,
+        broker_version=result.broker_version,
+        scenario=key.scenario,
+        params=key.params,
+        verdict=result.verdict,
+        reason=result.reason,
+        expected_text=attempt.expected if attempt else "",
+        observed_text=attempt.observed if attempt else "",
+        seconds=result.seconds,
+        attempts=tuple(shape.AttemptEntry.model_validate(a) for a in result.attempts),
+        flaky=result.flaky,
+        control=result.control,
+        expected=result.expected,
+        change=result.change,
+        options=result.options,
+        evidence=tuple(shape.EvidenceEntry.model_validate(e) for a in result.attempts for e in a.evidence),
+        reproduce=result.reproduce,
+    )
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(schema(), encoding="utf-8")

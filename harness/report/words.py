@@ -1,0 +1,109 @@
+"""Sentences and labels that several formats share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from harness.matrix import BUILDS, Changes, Column, Matrix, Row, State
+from harness.model import Dialect, Role, Verdict
+from harness.report.results_json import brokers
+from harness.report.states import LOOKS, look_of
+from harness.report.text import one_line
+
+ROLES = {
+    Role.LISTED: "Listed by the guide",
+    Role.CANDIDATE: "Not listed: candidates",
+    Role.CONTROL: "Reference clients, for comparison",
+}
+
+DIALECTS = {
+    Dialect.MQTT_3_1_1: "MQTT 3.1.1",
+    Dialect.MQTT_5: "MQTT 5.0",
+    Dialect.COAP_CLIENT: "CoAP client",
+    Dialect.COAP_SERVER: "CoAP server",
+    Dialect.AMQP_0_9_1: "AMQP 0-9-1",
+    Dialect.ZMTP: "ZMTP 3",
+    Dialect.KAFKA: "Kafka",
+    Dialect.PACKAGE: "Package",
+}
+
+#: Groups that are no plain words.
+_ACRONYMS = {"qos": "QoS", "tls": "TLS", "mqtt": "MQTT", "acl": "ACL"}
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def heading(column: Column) -> str:
+    """What a column is called."""
+    if column == BUILDS:
+        return "Builds"
+    words = column.group.replace("_", " ").replace("-", " ").split()
+    text = " ".join(_ACRONYMS.get(word, word) for word in words)
+    return text[:1].upper() + text[1:]
+
+
+def red_cells(row: Row) -> str:
+    """`27 red cells, 3 defects`; what belongs to no known defect is said; empty where nothing is red."""
+    if not row.summary.red:
+        return ""
+    parts = [count(row.summary.red, "red cell")]
+    if row.defects:
+        parts.append(count(len(row.defects), "defect"))
+    if row.unexplained:
+        parts.append(f"{row.unexplained} unexplained")
+    return ", ".join(parts)
+
+
+def verdict_counts(row: Row) -> list[tuple[Verdict, int]]:
+    """Every verdict with its number, zeros included, in the order of the model."""
+    return [(verdict, row.summary.counts[verdict]) for verdict in Verdict]
+
+
+def verdict_line(row: Row) -> str:
+    """All verdicts that occur, of N: `31 pass, 4 fail of 40`."""
+    numbers = [f"{number} {look_of(verdict).word}" for verdict, number in verdict_counts(row) if number]
+    return f"{', '.join(numbers) or 'no cell'} of {row.summary.planned} planned"
+
+
+def standing(rows: Iterable[Row], role: Role) -> list[tuple[State, int]]:
+    """How many crates of a role have each state, over all their cells."""
+    found = Counter(row.summary.state for row in rows if row.crate.role is role)
+    return [(state, found[state]) for state in LOOKS if found[state]]
+
+
+def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
+    """Which run this is: label and text, without anything that is only true of its machine's folders or names."""
+    run = matrix.run
+    host = " ".join(one_line(run.host[key], 60) for key in ("os", "arch") if run.host.get(key))
+    ran = [f"{b.name} {b.version or b.line}" for b in brokers(run.brokers)]
+    facts = [
+        ("Run", run.id),
+        ("Date", run.started.replace("T", " ")[:16] + " UTC"),
+        ("Commit", f"{run.commit[:12]}{' with local changes' if run.dirty else ''}" if run.commit else ""),
+        ("Profile", f"{run.profile}{f', only {run.selection}' if run.selection else ''}"),
+        ("Compiler", run.tools.get("rustc", "")),
+        ("Brokers", ", ".join(dict.fromkeys(ran))),
+        ("Machine", host),
+    ]
+    return [(label, one_line(text)) for label, text in facts if text]
+
+
+def differing(changes: Changes) -> list[tuple[str, str, int]]:
+    """What is not as expected: key of `Changes`, sentence, number; nothing where all is as expected."""
+    sentences = (
+        ("unexpected", "differs from what is expected", "differ from what is expected"),
+        ("stale", "passes though it is expected to be red", "pass though they are expected to be red"),
+        ("broken", "could not be judged through our fault", "could not be judged through our fault"),
+        ("unavailable", "could not be measured on this machine", "could not be measured on this machine"),
+        ("missing", "was selected and has no outcome", "were selected and have no outcome"),
+    )
+    found = []
+    for name, one, many in sentences:
+        number = len(getattr(changes, name))
+        if number:
+            found.append((name, f"{count(number, 'cell')} {one if number == 1 else many}", number))
+    return found

@@ -1,0 +1,83 @@
+"""How a test under scenarios/ says what it states: a decorator with everything that its docstring does not say."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.errors import ConfigError
+from harness.model import Consequence, Dialect, Level, Need, Requirement, Scenario
+
+_Function = TypeVar("_Function", bound=Callable[..., None])
+_ATTRIBUTE = "__iotyet_scenario__"
+
+
+def scenario(
+    dialect: Dialect,
+    *,
+    level: Level,
+    requirement: Requirement,
+    consequence: Consequence,
+    spec: Sequence[str],
+    capability: str = "base",
+    needs: Sequence[Need] = (),
+    features: Sequence[str] = (),
+    own_broker: bool = False,
+    deadline: float = 30.0,
+    timer: float = 0.0,
+) -> Callable[[_Function], _Function]:
+    """Mark a test function as a scenario.
+
+    The id comes from the function's name, the group from its module's, title and details from its docstring.
+
+    Args:
+        dialect: what the client speaks.
+        level: how much users rely on it.
+        requirement: how strongly the clause asks for it.
+        consequence: what a failure costs.
+        spec: clauses or pages that ask for it.
+        capability: `base`, or the capability that a user would choose a crate for.
+        needs: behaviour that not every kind of crate has.
+        features: what crates.toml may declare as unsupported, and then ends the scenario as `unsupported`.
+        own_broker: start a broker for this attempt alone, because the scenario hurts it.
+        deadline: seconds that the crate may take in all.
+        timer: seconds of `deadline` that a protocol timer takes, which no client can shorten.
+    """
+
+    def mark(function: _Function) -> _Function:
+        file = Path(inspect.getfile(function))
+        title, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        if not title:
+            raise ConfigError(file, function.__name__, "has no docstring; the report prints it")
+        setattr(
+            function,
+            _ATTRIBUTE,
+            Scenario(
+                id=function.__name__.removeprefix("test_"),
+                dialect=dialect,
+                group=file.stem.removeprefix("test_"),
+                capability=capability,
+                level=level,
+                requirement=requirement,
+                consequence=consequence,
+                title=title,
+                details=" ".join(details.split()),
+                spec=tuple(spec),
+                needs=tuple(needs),
+                features=tuple(features),
+                own_broker=own_broker,
+                deadline=deadline,
+                timer=timer,
+            ),
+        )
+        return function
+
+    return mark
+
+
+def scenario_of(function: Any) -> Scenario | None:
+    """What a test function states; null where it is no scenario."""
+    found = getattr(function, _ATTRIBUTE, None)
+    return found if isinstance(found, Scenario) else None

@@ -1,0 +1,186 @@
+"""A run's folder: what was planned, and each cell as it ends. Everything after a run is a function of this folder.
+
+run.json      who, when, where, with what        (written at the start, completed at the end)
+plan.json     every cell of the profile, selected or not, with its scenario
+cells.jsonl   one line a cell, appended as it ends
+evidence/     transcripts, broker logs, captures
+leases/       what the workers share while the run lives
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import HarnessFault, UsageError
+from harness.model import BrokerLine, CellKey, CellResult, Crate, Expectation, Scenario
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The header of a run. `exit` is null until the run ended."""
+
+    id: str
+    started: str
+    profile: str
+    selection: str
+    commit: str
+    dirty: bool
+    host: dict[str, str]
+    tools: dict[str, str]
+    harness_version: str
+    seconds: float = 0.0
+    exit: int | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    brokers: tuple[dict[str, Any], ...] = ()
+    builds: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell of the profile; `node` is its pytest id."""
+
+    key: CellKey
+    selected: bool
+    node: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run covers: the fixed denominators of every row."""
+
+    crates: tuple[Crate, ...]
+    lines: tuple[BrokerLine, ...]
+    scenarios: tuple[Scenario, ...]
+    cells: tuple[PlannedCell, ...]
+    expectations: tuple[Expectation, ...] = ()
+
+
+_T = TypeVar("_T")
+_RUN = TypeAdapter(RunInfo)
+_PLAN = TypeAdapter(Plan)
+_CELL = TypeAdapter(CellResult)
+
+
+class RunFolder:
+    """Reads and writes one run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cells_file = path / "cells.jsonl"
+
+    @property
+    def evidence(self) -> Path:
+        """Where evidence goes."""
+        return self.path / "evidence"
+
+    def write_run(self, info: RunInfo) -> None:
+        """Write the header, replacing an earlier one."""
+        self._write("run.json", _RUN, info)
+
+    def read_run(self) -> RunInfo:
+        """The header.
+
+        Raises:
+            UsageError: this is no run's folder.
+        """
+        return self._read("run.json", _RUN)
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write the plan."""
+        self._write("plan.json", _PLAN, plan)
+
+    def has_plan(self) -> bool:
+        """True where a worker has written the plan already."""
+        return (self.path / "plan.json").exists()
+
+    def read_plan(self) -> Plan:
+        """The plan.
+
+        Raises:
+            UsageError: the run ended before anything was collected, or this is no run's folder.
+        """
+        return self._read("plan.json", _PLAN)
+
+    def append(self, line: str) -> None:
+        """Append one cell, as `encode_cell` made it, and have it on the disk before returning.
+
+        Raises:
+            HarnessFault: it could not be written, for example because the disk is full. What was written before stays.
+        """
+        try:
+            with self.cells_file.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise HarnessFault(
+                f"{self.cells_file} cannot be written: {error.strerror}; the cells before this one are kept: make room, "
+                "then go on with `iotyet run --resume`"
+            ) from error
+
+    def read_cells(self) -> list[CellResult]:
+        """All cells that ended, in order; of a cell measured twice the last counts.
+
+        The last line may be torn, where the machine or the process died while it was written: it is left out.
+        """
+        if not self.cells_file.exists():
+            return []
+        cells: dict[CellKey, CellResult] = {}
+        lines = self.cells_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                cell = decode_cell(line)
+            except ValidationError as error:
+                if number == len(lines):
+                    break
+                raise UsageError(f"{self.cells_file}, line {number}: is no cell: {error.errors()[0]['msg']}") from error
+            cells.pop(cell.key, None)
+            cells[cell.key] = cell
+        return list(cells.values())
+
+    def drop_torn_line(self) -> None:
+        """Cut an incomplete last line off, so that appending starts on a new line."""
+        if not self.cells_file.exists():
+            return
+        data = self.cells_file.read_bytes()
+        if data and not data.endswith(b"\n"):
+            self.cells_file.write_bytes(data[: data.rfind(b"\n") + 1])
+
+    def _write(self, name: str, adapter: TypeAdapter[_T], value: _T) -> None:
+        staged = self.path / f"{name}.{os.getpid()}.tmp"
+        try:
+            staged.write_bytes(adapter.dump_json(value, indent=1) + b"\n")
+            staged.rename(self.path / name)
+        except OSError as error:
+            raise HarnessFault(f"{self.path / name} cannot be written: {error.strerror}") from error
+
+    def _read(self, name: str, adapter: TypeAdapter[_T]) -> _T:
+        file = self.path / name
+        try:
+            return adapter.validate_json(file.read_bytes())
+        except OSError as error:
+            raise UsageError(f"{self.path} is no folder of a run: {name}: {error.strerror}") from error
+        except ValidationError as error:
+            raise UsageError(f"{file} cannot be read: {error.errors()[0]['msg']}") from error
+
+
+def encode_cell(cell: CellResult) -> str:
+    """A cell as one line of JSON."""
+    return _CELL.dump_json(cell).decode()
+
+
+def decode_cell(line: str) -> CellResult:
+    """The cell that `encode_cell` was given."""
+    return _CELL.validate_json(line)
+
+
+def all_runs(runs: Path) -> list[RunFolder]:
+    """The runs in a folder, oldest first."""
+    found: Iterable[Path] = sorted(path for path in runs.glob("*") if (path / "run.json").is_file())
+    return [RunFolder(path) for path in found]

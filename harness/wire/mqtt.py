@@ -1,0 +1,118 @@
+"""Operations and events of MQTT clients (OASIS MQTT 3.1.1 and 5.0)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.model import Dialect
+from harness.wire.messages import Base64, Empty, Strict
+from harness.wire.operations import Event, Operation, Vocabulary
+
+Qos = Literal[0, 1, 2]
+
+
+class Will(Strict):
+    """The message that the server publishes when the connection breaks (3.1.1, section 3.1.2.5)."""
+
+    topic: str
+    payload: Base64
+    qos: Qos = 0
+    retain: bool = False
+
+
+class Tls(Strict):
+    """Encrypt the connection; every field is a PEM document, not a path."""
+
+    ca: str | None = Field(default=None, description="certificates to trust instead of the system's")
+    certificate: str | None = Field(default=None, description="the client's certificate chain")
+    key: str | None = Field(default=None, description="the client's private key, PKCS#8")
+
+
+class ConnectRequest(Strict):
+    """Open the connection and send CONNECT; replies once CONNACK came, or with `refused` for a non-zero code."""
+
+    host: str
+    port: int = Field(ge=1, le=65535)
+    client_id: str
+    keep_alive_s: int = Field(ge=5, le=65535, description="seconds")
+    clean_session: bool = True
+    username: str | None = None
+    password: str | None = None
+    will: Will | None = None
+    tls: Tls | None = None
+
+
+class ConnectReply(Strict):
+    """What CONNACK said."""
+
+    session_present: bool | None = Field(description="null where the crate does not tell")
+
+
+class PublishRequest(Strict):
+    """Publish one message; replies at the crate's own report of completion (PUBACK, PUBCOMP; hand-over at QoS 0)."""
+
+    topic: str
+    payload: Base64
+    qos: Qos = 0
+    retain: bool = False
+
+
+class Confirmation(Strict):
+    """Whether the crate reported completion."""
+
+    confirmed: bool = Field(description="false: the crate only took the request over and reports nothing later")
+
+
+class Subscription(Strict):
+    """One topic filter."""
+
+    filter: str
+    qos: Qos = 0
+
+
+class SubscribeRequest(Strict):
+    """Subscribe with one SUBSCRIBE; replies at SUBACK, or with `refused` where a filter's return code is 0x80."""
+
+    filters: list[Subscription] = Field(min_length=1)
+
+
+class UnsubscribeRequest(Strict):
+    """Unsubscribe with one UNSUBSCRIBE; replies at UNSUBACK."""
+
+    filters: list[str] = Field(min_length=1)
+
+
+class DisconnectRequest(Strict):
+    """Send DISCONNECT and close; a later `connect` starts a new connection."""
+
+
+class Message(Strict):
+    """A message was delivered to the application."""
+
+    topic: str
+    payload: Base64
+    qos: Qos | None = Field(default=None, description="null where the crate does not tell")
+    retain: bool | None = Field(default=None, description="null where the crate does not tell")
+    dup: bool | None = Field(default=None, description="null where the crate does not tell")
+
+
+class Disconnected(Strict):
+    """The crate tells the application that the connection is gone."""
+
+    reason: str
+
+
+VOCABULARY = Vocabulary(
+    title="MQTT",
+    dialects=(Dialect.MQTT_3_1_1, Dialect.MQTT_5),
+    operations=(
+        Operation("connect", ConnectRequest, ConnectReply),
+        Operation("publish", PublishRequest, Confirmation),
+        Operation("subscribe", SubscribeRequest, Confirmation),
+        Operation("unsubscribe", UnsubscribeRequest, Confirmation),
+        Operation("disconnect", DisconnectRequest, Empty),
+    ),
+    events=(Event("message", Message), Event("disconnected", Disconnected), Event("reconnected", Empty)),
+)

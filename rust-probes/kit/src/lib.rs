@@ -1,0 +1,17 @@
+//! What the probes share: the wire contract of `rust-probes/WIRE.md` over standard input and output.
+//!
+//! A probe implements one trait, [`mqtt::Client`], with its crate's calls, and hands it to [`mqtt::serve`]. The kit reads
+//! commands, checks their fields, writes replies, and keeps events until a `wait` asks for them. It depends on nothing but
+//! std, serde and serde_json, so that it builds beside a crate of any age.
+
+pub mod base64;
+pub mod events;
+mod lock;
+pub mod mqtt;
+mod session;
+mod thread;
+pub mod wire;
+
+pub use session::{serve, Handler};
+pub use thread::spawn;
+pub use wire::{Failure, Info, Setting};

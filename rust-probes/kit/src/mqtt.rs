@@ -1,0 +1,265 @@
+//! MQTT: the operations of `mqtt-3.1.1` and `mqtt-5` as a trait, and their events.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{json, Value};
+
+use crate::base64;
+use crate::session::{self, decode, Handler};
+use crate::wire::{Failure, Info};
+
+/// Every operation of the dialect beside `hello`, for [`Info::ops`].
+pub const OPS: &[&str] = &[
+    "connect",
+    "publish",
+    "subscribe",
+    "unsubscribe",
+    "disconnect",
+    "wait",
+];
+
+/// Where a client puts its events.
+pub type Events = crate::events::Events<Event>;
+
+/// Quality of service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Qos {
+    #[default]
+    AtMostOnce = 0,
+    AtLeastOnce = 1,
+    ExactlyOnce = 2,
+}
+
+impl TryFrom<u8> for Qos {
+    type Error = String;
+
+    fn try_from(level: u8) -> Result<Self, String> {
+        match level {
+            0 => Ok(Self::AtMostOnce),
+            1 => Ok(Self::AtLeastOnce),
+            2 => Ok(Self::ExactlyOnce),
+            _ => Err(format!("there is no QoS {level}")),
+        }
+    }
+}
+
+impl From<Qos> for u8 {
+    fn from(qos: Qos) -> Self {
+        qos as Self
+    }
+}
+
+/// Open the connection and send CONNECT.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    pub host: String,
+    #[serde(deserialize_with = "at_least_1")]
+    pub port: u16,
+    pub client_id: String,
+    #[serde(deserialize_with = "at_least_5")]
+    pub keep_alive_s: u16,
+    #[serde(default = "yes")]
+    pub clean_session: bool,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub will: Option<Will>,
+    pub tls: Option<Tls>,
+}
+
+/// The message that the server publishes when the connection breaks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Will {
+    pub topic: String,
+    #[serde(with = "base64")]
+    pub payload: Vec<u8>,
+    #[serde(default)]
+    pub qos: Qos,
+    #[serde(default)]
+    pub retain: bool,
+}
+
+/// Encrypt the connection; every field is a PEM document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub ca: Option<String>,
+    pub certificate: Option<String>,
+    pub key: Option<String>,
+}
+
+/// Publish one message.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    pub topic: String,
+    #[serde(with = "base64")]
+    pub payload: Vec<u8>,
+    #[serde(default)]
+    pub qos: Qos,
+    #[serde(default)]
+    pub retain: bool,
+}
+
+/// Subscribe with one SUBSCRIBE; there is at least one filter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    #[serde(deserialize_with = "not_empty")]
+    pub filters: Vec<Subscription>,
+}
+
+/// One topic filter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscription {
+    pub filter: String,
+    #[serde(default)]
+    pub qos: Qos,
+}
+
+/// Unsubscribe with one UNSUBSCRIBE; there is at least one filter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unsubscribe {
+    #[serde(deserialize_with = "not_empty")]
+    pub filters: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Disconnect {}
+
+/// What CONNACK said.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Connected {
+    /// `None` where the crate does not tell.
+    pub session_present: Option<bool>,
+}
+
+/// How far the crate's word goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The crate reported completion.
+    Confirmed,
+    /// The crate only took the request over, and reports nothing later.
+    HandedOver,
+}
+
+/// What happens to a client.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A message was delivered to the application; `None` where the crate does not tell.
+    Message {
+        topic: String,
+        #[serde(with = "base64")]
+        payload: Vec<u8>,
+        qos: Option<Qos>,
+        retain: Option<bool>,
+        dup: Option<bool>,
+    },
+    /// The crate tells the application that the connection is gone.
+    Disconnected { reason: String },
+    /// The crate tells the application that the connection is back.
+    Reconnected,
+}
+
+/// One MQTT client, over the crate under test. `WIRE.md` says when each operation replies.
+pub trait Client {
+    /// Opens the connection; replies once CONNACK came.
+    fn connect(&mut self, request: Connect) -> Result<Connected, Failure>;
+
+    /// Publishes one message; replies at the crate's own report of completion.
+    fn publish(&mut self, request: Publish) -> Result<Confirmation, Failure>;
+
+    /// Subscribes; replies at SUBACK.
+    fn subscribe(&mut self, request: Subscribe) -> Result<Confirmation, Failure>;
+
+    /// Unsubscribes; replies at UNSUBACK.
+    fn unsubscribe(&mut self, request: Unsubscribe) -> Result<Confirmation, Failure>;
+
+    /// Sends DISCONNECT and closes; a later [`connect`](Self::connect) starts a new connection.
+    fn disconnect(&mut self) -> Result<(), Failure>;
+
+    /// Lets the client work for at most `remaining`, or until something happened. The default waits for an event, which is
+    /// right for clients with a background thread.
+    fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {
+        events.wait(remaining);
+        Ok(())
+    }
+}
+
+/// Talks to the harness until standard input ends: the body of a probe's `main`.
+pub fn serve<C: Client>(info: Info, make: impl FnOnce(Events) -> C) -> ExitCode {
+    session::serve(info, |events| Mqtt(make(events)))
+}
+
+pub(crate) struct Mqtt<C>(pub(crate) C);
+
+impl<C: Client> Handler for Mqtt<C> {
+    type Event = Event;
+
+    const VOCABULARY: &'static [&'static str] = OPS;
+
+    fn call(&mut self, op: &str, fields: Value) -> Result<Value, Failure> {
+        match op {
+            "connect" => self
+                .0
+                .connect(decode(fields)?)
+                .map(|connected| json!(connected)),
+            "publish" => self.0.publish(decode(fields)?).map(confirmation),
+            "subscribe" => self.0.subscribe(decode(fields)?).map(confirmation),
+            "unsubscribe" => self.0.unsubscribe(decode(fields)?).map(confirmation),
+            "disconnect" => {
+                let Disconnect {} = decode(fields)?;
+                self.0.disconnect().map(|()| json!({}))
+            }
+            _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
+        }
+    }
+
+    fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {
+        self.0.poll(events, remaining)
+    }
+}
+
+fn confirmation(confirmation: Confirmation) -> Value {
+    json!({ "confirmed": confirmation == Confirmation::Confirmed })
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn at_least_1<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    at_least(1, deserializer)
+}
+
+fn at_least_5<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    at_least(5, deserializer)
+}
+
+fn at_least<'de, D: Deserializer<'de>>(least: u16, deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        number if number < least => Err(serde::de::Error::custom(format!(
+            "{number} is less than {least}"
+        ))),
+        number => Ok(number),
+    }
+}
+
+fn not_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    match Vec::deserialize(deserializer)? {
+        items if items.is_empty() => Err(serde::de::Error::custom("an empty list")),
+        items => Ok(items),
+    }
+}

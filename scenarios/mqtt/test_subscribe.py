@@ -1,0 +1,97 @@
+"""Topic filters: wildcards, several at once, and ending a subscription."""
+
+from __future__ import annotations
+
+from harness.cells.mqtt import Delivered, MqttCell
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.scenario import scenario
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-4.7.1-3"],
+)
+def test_single_level_wildcard(cell: MqttCell) -> None:
+    """`+` matches exactly one level: neighbours arrive, deeper topics do not."""
+    writer = cell.reference()
+    client = cell.connected()
+    client.subscribe(cell.topic("+", "state"), qos=1)
+    inside, deeper, last = cell.topic("a", "state"), cell.topic("a", "b", "state"), cell.topic("z", "state")
+    payloads = [cell.payload() for _ in range(3)]
+    for topic, payload in zip((inside, deeper, last), payloads, strict=True):
+        writer.publish(topic, payload, qos=1)
+    cell.expect_delivered(
+        client,
+        [Delivered(inside, payloads[0]), Delivered(last, payloads[2])],
+        expected="the crate delivers what matches `+`, under the topic that it was published to",
+    )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-4.7.1-2"],
+)
+def test_multi_level_wildcard(cell: MqttCell) -> None:
+    """`#` matches the parent and any number of levels below it."""
+    writer = cell.reference()
+    client = cell.connected()
+    client.subscribe(cell.topic("tree", "#"), qos=1)
+    outside = cell.topic("forest")
+    topics = [cell.topic("tree"), cell.topic("tree", "a"), outside, cell.topic("tree", "a", "b", "c")]
+    wanted = []
+    for topic in topics:
+        payload = cell.payload()
+        writer.publish(topic, payload, qos=1)
+        if topic != outside:
+            wanted.append(Delivered(topic, payload))
+    cell.expect_delivered(client, wanted, expected="the crate delivers the parent and everything below it")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.8.3-3", "section 3.8.3: a list of topic filters"],
+    features=["several-filters"],
+)
+def test_several_filters_in_one_subscribe(cell: MqttCell) -> None:
+    """One SUBSCRIBE with three filters subscribes to all three."""
+    writer = cell.reference()
+    client = cell.connected()
+    topics = [cell.topic("one"), cell.topic("two"), cell.topic("three")]
+    client.subscribe(*topics, qos=1)
+    wanted = [Delivered(topic, cell.payload()) for topic in topics]
+    for message in wanted:
+        writer.publish(message.topic, message.payload, qos=1)
+    cell.expect_delivered(client, wanted, expected="the crate delivers a message of each filter")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.10.4-2", "MQTT-3.10.3-2"],
+    features=["unsubscribe"],
+)
+def test_unsubscribes(cell: MqttCell) -> None:
+    """After UNSUBACK nothing of that filter arrives any more, and other subscriptions go on."""
+    ended, kept = cell.topic("ended"), cell.topic("kept")
+    payload, unwanted, marker = cell.payload(), cell.payload(), cell.payload()
+    writer = cell.reference()
+    client = cell.connected()
+    client.subscribe(ended, qos=1)
+    client.subscribe(kept, qos=1)
+    writer.publish(ended, payload, qos=1)
+    cell.expect_delivered(client, [Delivered(ended, payload)], expected="while subscribed, the message arrives")
+    client.unsubscribe(ended)
+    writer.publish(ended, unwanted, qos=1)
+    writer.publish(kept, marker, qos=1)
+    cell.expect_delivered(client, [Delivered(kept, marker)], expected="after UNSUBACK, only the other filter's arrives")
