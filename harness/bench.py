@@ -75,6 +75,10 @@ class BrokerLog:
             self._changed.wait_for(lambda: find() is not None, timeout)
             return find()
 
+    def count(self, part: str, position: int) -> int:
+        """How many lines after `position` contain `part`."""
+        return sum(part in line for line in self.since(position))
+
     def close(self) -> None:
         """Stop reading; the thread ends with the stream."""
         self._closed = True

@@ -31,6 +31,7 @@ class _Expect(BaseModel):
     issue: str = ""
     judge: Literal["", "clause"] = ""
     witness: str = ""
+    may_also: list[Verdict] = []
 
 
 class _File(BaseModel):
@@ -50,6 +51,8 @@ def load(folder: Path) -> dict[CellKey, Expectation]:
     for path in sorted(folder.glob("*/expectations.toml")):
         file = parse(path, _File, load_toml(path))
         for index, entry in enumerate(file.expect):
+            if Verdict.BROKEN in entry.may_also:
+                raise ConfigError(path, f"expect[{index}].may_also", "has broken, which is never the crate's")
             if entry.judge and not entry.witness:
                 raise ConfigError(path, f"expect[{index}].witness", 'is missing; judge = "clause" names who passes')
             for expectation in _cells(path, file.dialect, entry):
@@ -74,6 +77,7 @@ def _cells(path: Path, dialect: Dialect, entry: _Expect) -> Iterable[Expectation
                         issue=entry.issue,
                         judge=entry.judge,
                         witness=entry.witness,
+                        may_also=tuple(entry.may_also),
                         file=path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path),
                     )
 

@@ -23,6 +23,7 @@ from harness.model import (
     CellResult,
     Change,
     Crate,
+    Dialect,
     Evidence,
     Expectation,
     Role,
@@ -88,6 +89,8 @@ def known_before(scenario: Scenario, crate: Crate) -> Attempt | None:
         what = " and ".join(lacking)
         reason = f"{crate.package} is a {crate.kind}: {what} would be the probe's own code"
         return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
+    if not crate.has_probe and scenario.dialect is not Dialect.PACKAGE:
+        return Attempt(Verdict.NOT_RUN, "", f"there is no probe of {crate.name} yet", 0.0)
     return None
 
 
@@ -180,7 +183,8 @@ def _result(
         broker_version=version,
         control=control.verdict if control else None,
         control_reason=control.reason if control else "",
-        flaky=len({item.verdict for item in attempts}) > 1,
+        flaky=len({item.verdict for item in attempts}) > 1
+        or bool(question.expectation and question.expectation.may_also),
         expected=question.expectation.verdict if question.expectation else None,
         change=change,
         reproduce=question.reproduce,
@@ -192,6 +196,8 @@ def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, 
     expectation = question.expectation
     if verdict in (Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN):
         return Change.UNMEASURED, reason
+    if expectation is not None and verdict in expectation.may_also:
+        return Change.AS_EXPECTED, f"{reason} (this cell is known to end in {expectation.verdict} too)"
     if verdict is Verdict.PASS:
         works = [feature for feature in question.scenario.features if question.crate.lacks(feature)]
         if works:

@@ -196,13 +196,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Changes:
-    """What is not as expected, and what could not be measured. `missing` was selected and has no outcome."""
+    """What is not as expected, and what could not be measured."""
 
     unexpected: tuple[Cell, ...]
     stale: tuple[Cell, ...]
     broken: tuple[Cell, ...]
     unavailable: tuple[Cell, ...]
-    missing: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -247,14 +246,13 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         made.append(Cell(result, scenario, known, measured=key in results))
     columns = _columns(plan.scenarios)
     rows = tuple(_row(crate, made, columns) for crate in plan.crates)
-    missing = {planned.key for planned in plan.cells if planned.selected and planned.key not in results}
     return Matrix(
         run=run,
         scenarios=plan.scenarios,
         sections=tuple(_sections(rows, columns)),
         rows=rows,
         cells=tuple(made),
-        changes=_changes(made, missing),
+        changes=_changes(made),
         selected=sum(planned.selected for planned in plan.cells),
     )
 
@@ -269,14 +267,14 @@ def exit_code(matrix: Matrix, interrupted: bool, *, tolerate_unreachable: bool =
     """
     if interrupted:
         return EXIT_INTERRUPTED
-    if not matrix.selected:
+    if not matrix.selected or not any(cell.measured for cell in matrix.cells):
         return EXIT_NOTHING_SELECTED
     changes = matrix.changes
     if changes.unexpected or changes.stale:
         return EXIT_DIFFERS
     excused = {row.crate.name for row in matrix.rows if tolerate_unreachable and row.crate.may_be_unreachable}
     unavailable = [cell for cell in changes.unavailable if cell.key.crate not in excused]
-    return EXIT_UNMEASURED if changes.broken or unavailable or changes.missing else EXIT_OK
+    return EXIT_UNMEASURED if changes.broken or unavailable else EXIT_OK
 
 
 def summarise(cells: Iterable[Cell], absent: State) -> Summary:
@@ -367,7 +365,7 @@ def _sections(rows: Sequence[Row], columns: Iterable[Column]) -> Iterable[Sectio
             yield Section(name, title, (BUILDS, *own), tuple(inside))
 
 
-def _changes(cells: Sequence[Cell], missing: set[CellKey]) -> Changes:
+def _changes(cells: Sequence[Cell]) -> Changes:
     def having(verdict: Verdict) -> tuple[Cell, ...]:
         return tuple(cell for cell in cells if cell.verdict is verdict)
 
@@ -380,5 +378,4 @@ def _changes(cells: Sequence[Cell], missing: set[CellKey]) -> Changes:
         stale=differing(Change.STALE),
         broken=having(Verdict.BROKEN),
         unavailable=having(Verdict.UNAVAILABLE),
-        missing=tuple(cell for cell in cells if cell.key in missing and cell.verdict is Verdict.NOT_RUN),
     )

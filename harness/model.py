@@ -303,7 +303,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is known about one exact cell; never covers `broken`."""
+    """What is known about one exact cell; never covers `broken`.
+
+    `may_also` are other verdicts that the same defect gives, for example where memory is overwritten.
+    """
 
     key: CellKey
     verdict: Verdict
@@ -314,6 +317,7 @@ class Expectation:
     issue: str = ""
     judge: str = ""
     witness: str = ""
+    may_also: tuple[Verdict, ...] = ()
     file: str = ""
 
 

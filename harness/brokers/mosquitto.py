@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from harness.model import Dialect
 
 name = "mosquitto"
-listeners: Mapping[str, int] = {"plain": 1883, "password": 1884}
+listeners: Mapping[str, int] = {"plain": 1883}
 dialects: tuple[Dialect, ...] = (Dialect.MQTT_3_1_1, Dialect.MQTT_5)
 
 #: CONNECT with protocol level 4, clean session, keep-alive 10 s, client id "ready" (MQTT 3.1.1, section 3.1).

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.bench import Bench
 from harness.cells.base import Cell
+from harness.errors import NotWritten
 from harness.model import Crate, Scenario
 
 
@@ -35,8 +36,10 @@ class PackageCell(Cell):
         """The built probe; see `harness.probes.build.ProbeBuild`.
 
         Raises:
-            BuildFailed, Unavailable: as they say.
+            BuildFailed, NotWritten, Unavailable: as they say.
         """
+        if not self.crate.has_probe:
+            raise NotWritten(f"there is no probe of {self.crate.name} yet")
         result = self._bench.repaired(self.crate)
         self.remark(f"{result['rustc']}; lock file {result['lock_sha256']}")
         return result

@@ -177,7 +177,7 @@ def _error_in(message: dict[str, Any]) -> str:
     if inner.get("level") != "error":
         return ""
     code = (inner.get("code") or {}).get("code", "")
-    package = message["package_id"].rsplit("/", 1)[-1].replace("#", " ")
+    package = message["package_id"].rpartition("#")[2]
     span = next((span for span in inner.get("spans", []) if span.get("is_primary")), None)
     place = f" ({Path(span['file_name']).name}:{span['line_start']})" if span else ""
     return f"error{f'[{code}]' if code else ''} in {package}{place}: {inner['message']}"

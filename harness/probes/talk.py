@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import queue
 import re
 import secrets
@@ -42,6 +43,8 @@ from harness.wire.messages import (
 )
 from harness.wire.operations import Vocabulary
 
+#: Where cargo keeps sources on this machine, before the crate's own path.
+_CARGO_HOME = re.compile(r"\S*/(?:registry/src/[^/]+|git/checkouts/[^/]+/[^/]+)/")
 #: Lines that may wait to be read; a probe that writes more is held up, as by any full pipe.
 _QUEUED_LINES = 10_000
 #: Events that may be kept for the scenario before the probe counts as endless noise.
@@ -234,8 +237,7 @@ class ProbeProcess:
             remaining = end - time.monotonic()
             if remaining <= 0:
                 return None
-            # Short waits, so that a blocking client is never left longer than it promised to block.
-            fields = {"count": 1, "timeout_ms": int(remaining * 1000)}
+            fields = {"count": 1, "timeout_ms": math.ceil(remaining * 1000)}
             reply = self._exchange("wait", fields, remaining + CALL_DEADLINE, expected)
             if reply.error is not None:
                 raise RefusedByCrate(
@@ -401,7 +403,7 @@ def panic_message(log: Sequence[str]) -> str:
         found = re.search(r"panicked at (.*)", log[index])
         if found:
             following = log[index + 1].strip() if index + 1 < len(log) else ""
-            place = found.group(1)
+            place = _CARGO_HOME.sub("", found.group(1))
             return f"panicked at {place} {following}".strip() if place.endswith(":") else f"panicked at {place}"
     return ""
 

@@ -24,7 +24,9 @@ _MARKS = {Role.LISTED: "", Role.CANDIDATE: " (not listed)", Role.CONTROL: " (con
 
 def render(matrix: Matrix) -> RenderableType:
     """The matrix by protocol, then every cell that is not as expected or could not be measured."""
-    parts: list[RenderableType] = [_table(section) for section in matrix.sections]
+    parts: list[RenderableType] = []
+    for section in matrix.sections:
+        parts += [_table(section), *_red(section)]
     parts.append(_legend(matrix))
     parts += _differences(matrix)
     parts.append(_summary(matrix))
@@ -33,17 +35,23 @@ def render(matrix: Matrix) -> RenderableType:
 
 def _table(section: Section) -> Table:
     several = len({column.dialect for column in section.columns[1:]}) > 1
-    table = Table(title=section.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Crate", no_wrap=False, overflow="fold", min_width=16)
+    table = Table(
+        title=section.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("Crate", overflow="fold", min_width=16, max_width=26)
     for column in section.columns:
         dialect = f"\n{DIALECTS[column.dialect]}" if several and column != section.columns[0] else ""
-        table.add_column(heading(column) + dialect, no_wrap=False, overflow="fold")
-    table.add_column("Red", overflow="fold", min_width=12)
+        table.add_column(heading(column) + dialect, overflow="fold")
     for row in section.rows:
         name = Text(f"{one_line(row.crate.name)} {one_line(row.crate.version)}{_MARKS[row.crate.role]}")
-        groups = [_group(row.group(column)) for column in section.columns]
-        table.add_row(name, *groups, Text(red_cells(row)))
+        table.add_row(name, *(_group(row.group(column)) for column in section.columns))
     return table
+
+
+def _red(section: Section) -> Iterable[Text]:
+    for row in section.rows:
+        if row.summary.red:
+            yield Text(f" {one_line(row.crate.name)}: {red_cells(row)}")
 
 
 def _group(group: Group) -> Text:

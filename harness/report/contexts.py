@@ -6,9 +6,9 @@ Golden tests compare these, not the HTML.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.matrix import Cell, Column, Group, Matrix, Row, Section, State
+from harness.matrix import BUILDS, Cell, Column, Group, Matrix, Row, Section, State
 from harness.model import Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
 from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
@@ -190,7 +190,7 @@ def crate_groups(row: Row, page: str) -> tuple[CrateGroup, ...]:
         CrateGroup(
             id=group_anchor(group.column),
             title=heading(group.column),
-            dialect=DIALECTS[group.column.dialect],
+            dialect="" if group.column == BUILDS else DIALECTS[group.column.dialect],
             badge=badge(group, ""),
             cells=tuple(cell_line(cell, row, to_root(page)) for cell in group.cells),
         )
@@ -245,7 +245,11 @@ def _differences(matrix: Matrix) -> Iterable[Difference]:
     rows = {(row.crate.name, row.crate.version): row for row in matrix.rows}
     for kind, sentence, number in differing(matrix.changes):
         cells: tuple[Cell, ...] = getattr(matrix.changes, kind)
-        lines = (cell_line(c, rows[c.key.crate, c.key.crate_version], "") for c in cells[:LISTED_CELLS])
+        lines = (
+            # The sentence above the list says how they stand to what is expected.
+            replace(cell_line(cell, rows[cell.key.crate, cell.key.crate_version], ""), change="")
+            for cell in cells[:LISTED_CELLS]
+        )
         yield Difference(kind, sentence, tuple(lines), max(0, number - LISTED_CELLS))
 
 

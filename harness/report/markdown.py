@@ -1,4 +1,4 @@
-"""matrix.md: the matrix as Markdown. It is committed: equal input gives equal text, and nothing in it names machines."""
+"""matrix.md: the matrix as Markdown. It is committed: equal input gives equal text, and nothing in it names a host."""
 
 from __future__ import annotations
 

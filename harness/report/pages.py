@@ -9,6 +9,7 @@ from harness.matrix import Cell, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
 from harness.report.contexts import CrateGroup, Fact, crate_groups, facts, group_anchor
+from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
@@ -143,18 +144,18 @@ class CellPage:
 def crate_context(matrix: Matrix, row: Row) -> CratePage:
     """What a crate's page says."""
     crate, page = row.crate, crate_page(row.crate.name)
-    built = matrix.run.builds.get(crate.name, {})
-    assembled = built.get("assembled") or ()
+    known = recorded(matrix.run, crate)
+    options = [one_line(option) for cell in row.cells for option in cell.result.options]
     return CratePage(
         root=to_root(page),
         name=crate.name,
         version=crate.version,
         look=LOOKS[row.summary.state],
         facts=facts(matrix),
-        identity=tuple(_identity(row, repository(row, built))),
+        identity=tuple(_identity(row, repository(row, known))),
         statements=tuple(_statements(row)),
-        settings=tuple(dict.fromkeys(one_line(option) for cell in row.cells for option in cell.result.options)),
-        assembled=tuple(one_line(str(part)) for part in assembled) if isinstance(assembled, (list, tuple)) else (),
+        settings=tuple(dict.fromkeys((*known.settings, *options))),
+        assembled=known.assembled,
         counts=tuple((look_of(verdict), number) for verdict, number in verdict_counts(row)),
         planned=row.summary.planned,
         applicable=row.summary.applicable,
@@ -213,7 +214,7 @@ def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> 
 def transcript_of(cell: Cell) -> tuple[str, str] | None:
     """Kind and path of the transcript of the attempt that decided; nothing where it left none."""
     attempt = decisive(cell.result)
-    found = [(e.kind, e.path) for e in attempt.evidence if "transcript" in e.kind] if attempt else []
+    found = [(e.kind, e.path) for e in attempt.evidence if e.kind == "transcript"] if attempt else []
     return found[0] if found else None
 
 
@@ -238,7 +239,6 @@ def _identity(row: Row, source: str) -> Iterable[Entry]:
         ("Released", crate.released),
         ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
         ("Native libraries", ", ".join(crate.native_libraries)),
-        ("Reconnecting", "left to the application" if crate.reconnects == "application" else ""),
         ("May be unreachable", crate.may_be_unreachable),
         (
             "Measured",
@@ -256,8 +256,9 @@ def _statements(row: Row) -> Iterable[StatementLine]:
     entries = [(label, entry) for label, entry in single if entry]
     entries += [("Repair", entry) for entry in crate.repairs]
     entries += [("Lacks", entry) for entry in crate.unsupported]
+    entries += [("Left to the application", entry) for entry in crate.left_to_application]
     for label, entry in entries:
-        yield StatementLine(label, one_line(entry.what), one_line(entry.reason, LONGEST), linked(entry.source))
+        yield StatementLine(label, one_line(entry.what), one_line(entry.reason, LONGEST), linked(entry.source, 64))
 
 
 def _about(cell: Cell) -> Iterable[Fact]:

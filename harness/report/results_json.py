@@ -14,6 +14,7 @@ from harness.matrix import Cell, Defect, Matrix, Row
 from harness.model import NO_PEER, Attempt, CellResult, Dialect
 from harness.paths import ROOT
 from harness.report import results_shape as shape
+from harness.report.recorded import Recorded, recorded
 
 SCHEMA_FILE = ROOT / "docs" / "results.schema.json"
 
@@ -22,7 +23,7 @@ def document(matrix: Matrix) -> shape.Results:
     """The run as data."""
     return shape.Results(
         run=shape.Run.model_validate(matrix.run),
-        crates=tuple(_crate(row, matrix.run.builds.get(row.crate.name, {})) for row in matrix.rows),
+        crates=tuple(_crate(row, recorded(matrix.run, row.crate)) for row in matrix.rows),
         brokers=tuple(brokers(matrix.run.brokers)),
         scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),
         defects=tuple(_defect(defect) for defect in matrix.defects),
@@ -61,7 +62,7 @@ def decisive(result: CellResult) -> Attempt | None:
     return candidates[-1] if candidates else None
 
 
-def _crate(row: Row, built: Mapping[str, Any]) -> shape.CrateEntry:
+def _crate(row: Row, known: Recorded) -> shape.CrateEntry:
     crate, summary = row.crate, row.summary
     return shape.CrateEntry(
         name=crate.name,
@@ -70,7 +71,7 @@ def _crate(row: Row, built: Mapping[str, Any]) -> shape.CrateEntry:
         dialects=crate.dialects,
         guide_name=crate.guide_name,
         guide_link=crate.guide_link,
-        repository=repository(row, built),
+        repository=repository(row, known),
         package=crate.package,
         version=crate.version,
         licence=crate.licence,
@@ -85,29 +86,29 @@ def _crate(row: Row, built: Mapping[str, Any]) -> shape.CrateEntry:
         red=summary.red,
         unexplained=row.unexplained,
         builds=shape.Builds(
-            as_published=_build(row, built, "as_published"),
-            as_repaired=_build(row, built, "as_repaired"),
+            as_published=_build(row, "compiles_as_published", ""),
+            as_repaired=_build(row, "compiles_as_repaired", known.lock_sha256),
         ),
     )
 
 
-def repository(row: Row, built: Mapping[str, Any]) -> str:
+def repository(row: Row, known: Recorded) -> str:
     """Where a crate's source is: as the catalogue has it, else as the package's own manifest says."""
     crate = row.crate
     if crate.git is not None:
         return crate.git.url
-    declared = str(built.get("repository") or "")
-    return declared or (crate.moved_to.what if crate.moved_to else "")
+    return known.repository or (crate.moved_to.what if crate.moved_to else "")
 
 
-def _build(row: Row, built: Mapping[str, Any], which: str) -> shape.Build | None:
-    """The package cell whose scenario is named after the build, with the lock that the run recorded for it."""
-    cell = next((c for c in row.cells if c.key.dialect is Dialect.PACKAGE and c.key.scenario.endswith(which)), None)
+def _build(row: Row, scenario: str, lock_sha256: str) -> shape.Build | None:
+    """The cell that tells how a build ended; the lock file is in its evidence where the header has no digest."""
+    cell = next((c for c in row.cells if (c.key.dialect, c.key.scenario) == (Dialect.PACKAGE, scenario)), None)
     if cell is None:
         return None
-    recorded = built.get(which)
-    lock = recorded.get("lock_sha256") if isinstance(recorded, Mapping) else ""
-    return shape.Build(verdict=cell.verdict, message=cell.result.reason, lock_sha256=str(lock or ""))
+    locks = [e.sha256 for a in cell.result.attempts for e in a.evidence if e.kind == "lock file"]
+    return shape.Build(
+        verdict=cell.verdict, message=cell.result.reason, lock_sha256=lock_sha256 or (locks[-1] if locks else "")
+    )
 
 
 def _defect(defect: Defect) -> shape.DefectEntry:

@@ -32,7 +32,7 @@ LOOKS: dict[State, Look] = {
     ),
     State.FAIL: Look("✖", "fail", "fail", "red", "Something else than what the scenario states was observed.", _CRATE),
     State.TIMEOUT: Look(
-        "⧖", "timeout", "timeout", "red", "The crate did not finish within the scenario's fixed deadline.", _CRATE
+        "◷", "timeout", "timeout", "red", "The crate did not finish within the scenario's fixed deadline.", _CRATE
     ),
     State.CRASH: Look(
         "✶", "crash", "crash", "red", "The process that uses the crate died: panic, signal or exit.", _CRATE

@@ -16,7 +16,7 @@ _INVISIBLE = re.compile(
 )
 #: What XML 1.0 cannot hold, not even escaped (section 2.2).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#&$])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~#&$])")
 _WEB = re.compile(r"https?://[^\s<>\"'`]+")
 
 #: What tells of the machine that ran: absolute paths, local ports, and addresses in measured text.
@@ -35,16 +35,14 @@ class Span:
 
 
 def visible(text: str) -> str:
-    """Colour codes removed, other control characters as pictures or escapes, line ends as line feeds."""
+    """Colour codes removed, other control and invisible characters as escapes, line ends as line feeds."""
     plain = _ANSI.sub("", text.replace("\r\n", "\n"))
-    return _INVISIBLE.sub(lambda found: _picture(found[0]), plain)
+    return _INVISIBLE.sub(lambda found: _escape(found[0]), plain)
 
 
-def _picture(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -67,7 +65,8 @@ def portable(text: str) -> str:
 
 def markdown(text: str, limit: int = 300) -> str:
     """One line of text as Markdown that renders as that text, also inside a table."""
-    return _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("://", ":&#47;/")
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text, limit))
+    return escaped.replace("<", "&lt;").replace(">", "&gt;").replace("://", ":&#47;/")
 
 
 def xml_safe(text: str) -> str:
@@ -80,16 +79,22 @@ def web_link(text: str) -> str:
     return text if _WEB.fullmatch(text) else ""
 
 
-def linked(text: str) -> tuple[Span, ...]:
-    """Text with the web addresses in it as links."""
+def linked(text: str, longest: int = 0) -> tuple[Span, ...]:
+    """Text with the web addresses in it as links; an address of more than `longest` characters shows its ends only."""
     spans, end = [], 0
     plain = visible(text)
     for found in _WEB.finditer(plain):
         address = found[0].rstrip(".,;:)")
         if plain[end : found.start()]:
             spans.append(Span(plain[end : found.start()], ""))
-        spans.append(Span(address, address))
+        spans.append(Span(_brief(address, longest) if longest else address, address))
         end = found.start() + len(address)
     if plain[end:]:
         spans.append(Span(plain[end:], ""))
     return tuple(spans)
+
+
+def _brief(address: str, longest: int) -> str:
+    plain = address.split("://", 1)[1]
+    half = longest // 2
+    return plain if len(plain) <= longest else f"{plain[:half]}…{plain[-half:]}"

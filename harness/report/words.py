@@ -29,7 +29,7 @@ DIALECTS = {
 }
 
 #: Groups that are no plain words.
-_ACRONYMS = {"qos": "QoS", "tls": "TLS", "mqtt": "MQTT", "acl": "ACL"}
+_SPELLED = {"qos": "QoS", "tls": "TLS", "keepalive": "keep-alive"}
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -42,7 +42,7 @@ def heading(column: Column) -> str:
     if column == BUILDS:
         return "Builds"
     words = column.group.replace("_", " ").replace("-", " ").split()
-    text = " ".join(_ACRONYMS.get(word, word) for word in words)
+    text = " ".join(_SPELLED.get(word, word) for word in words)
     return text[:1].upper() + text[1:]
 
 
@@ -54,7 +54,7 @@ def red_cells(row: Row) -> str:
     if row.defects:
         parts.append(count(len(row.defects), "defect"))
     if row.unexplained:
-        parts.append(f"{row.unexplained} unexplained")
+        parts.append(f"{row.unexplained} unexplained" if row.defects else "unexplained")
     return ", ".join(parts)
 
 
@@ -84,7 +84,8 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Run", run.id),
         ("Date", run.started.replace("T", " ")[:16] + " UTC"),
         ("Commit", f"{run.commit[:12]}{' with local changes' if run.dirty else ''}" if run.commit else ""),
-        ("Profile", f"{run.profile}{f', only {run.selection}' if run.selection else ''}"),
+        ("Profile", run.profile),
+        ("Arguments", run.selection),
         ("Compiler", run.tools.get("rustc", "")),
         ("Brokers", ", ".join(dict.fromkeys(ran))),
         ("Machine", host),
@@ -99,7 +100,6 @@ def differing(changes: Changes) -> list[tuple[str, str, int]]:
         ("stale", "passes though it is expected to be red", "pass though they are expected to be red"),
         ("broken", "could not be judged through our fault", "could not be judged through our fault"),
         ("unavailable", "could not be measured on this machine", "could not be measured on this machine"),
-        ("missing", "was selected and has no outcome", "were selected and have no outcome"),
     )
     found = []
     for name, one, many in sentences:

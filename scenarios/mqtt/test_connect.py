@@ -40,7 +40,7 @@ def test_reports_a_wrong_password(cell: MqttCell) -> None:
     """
     client = cell.client()
     cell.expect_refused(
-        lambda: client.connect(username=USERNAME, password="guess", listener="password"),  # noqa: S106
+        lambda: client.connect(username=USERNAME, password="guess"),  # noqa: S106
         expected="connect ends in an error, because the broker refused the password",
     )
 
@@ -56,8 +56,11 @@ def test_reports_a_wrong_password(cell: MqttCell) -> None:
 def test_logs_in_with_a_password(cell: MqttCell) -> None:
     """With the right user name and password the client gets in and can work."""
     topic, payload = cell.topic("login"), cell.payload()
-    client = cell.connected(username=USERNAME, password=PASSWORD, listener="password")
     reader = cell.reference(topic)
+    position = cell.peer.log.position()
+    client = cell.connected(username=USERNAME, password=PASSWORD)
+    line = cell.await_log(f"as {client.id} (", position, "the broker accepts the user name and password")
+    cell.expect(f"u'{USERNAME}'" in line, expected=f"the broker knows the client as {USERNAME}", observed=line)
     client.publish(topic, payload, qos=1)
     cell.expect_received(reader, [Delivered(topic, payload)], expected="the message of the logged-in client arrives")
 

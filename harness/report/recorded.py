@@ -1,0 +1,39 @@
+"""What a run's header recorded about a crate: its builds, and what its probe said of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.model import Crate
+from harness.report.text import one_line
+from harness.store import RunInfo
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """All empty where the run did not get that far."""
+
+    repository: str
+    lock_sha256: str
+    settings: tuple[str, ...]
+    assembled: tuple[str, ...]
+
+
+def recorded(run: RunInfo, crate: Crate) -> Recorded:
+    """What the header has from the leases `published-`, `build-` and `vetted-` of a crate."""
+    published, built, hello = (
+        run.builds.get(f"{lease}-{crate.name}", {}) for lease in ("published", "build", "vetted")
+    )
+    return Recorded(
+        repository=str(published.get("repository") or ""),
+        lock_sha256=str(built.get("lock_sha256") or ""),
+        settings=tuple(_setting(entry) for entry in hello.get("settings") or ()),
+        assembled=tuple(one_line(str(name)) for name in hello.get("assembled") or ()),
+    )
+
+
+def _setting(entry: Mapping[str, Any]) -> str:
+    source = f", {entry['source']}" if entry.get("source") else ""
+    return one_line(f"{entry.get('name')} = {entry.get('value')} (default {entry.get('default')}{source})")

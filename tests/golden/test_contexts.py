@@ -1,0 +1,48 @@
+"""Golden tests: what the pages say of the made-up run. `pytest tests/golden --snapshot-update` accepts what is new."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import made_up
+from syrupy.assertion import SnapshotAssertion
+
+from harness.matrix import Row
+from harness.report.contexts import index_context
+from harness.report.markdown import render
+from harness.report.pages import cell_context, crate_context
+
+MATRIX = made_up.matrix()
+
+
+def _row(name: str) -> Row:
+    return next(row for row in MATRIX.rows if row.crate.name == name)
+
+
+def test_index(snapshot: SnapshotAssertion) -> None:
+    assert asdict(index_context(MATRIX)) == snapshot
+
+
+def test_crate(snapshot: SnapshotAssertion) -> None:
+    assert asdict(crate_context(MATRIX, _row("mqtt-one"))) == snapshot
+
+
+def test_crate_with_settings(snapshot: SnapshotAssertion) -> None:
+    assert asdict(crate_context(MATRIX, _row("codec"))) == snapshot
+
+
+def test_red_cell_with_an_expectation(snapshot: SnapshotAssertion) -> None:
+    row = _row("mqtt-one")
+    cell = next(cell for cell in row.cells if cell.key.scenario == "receives")
+    transcript = "\n".join(f"line {number} {made_up.HOSTILE}" for number in range(60))
+    assert asdict(cell_context(MATRIX, row, cell, transcript)) == snapshot
+
+
+def test_flaky_cell(snapshot: SnapshotAssertion) -> None:
+    row = _row("mqtt-one")
+    cell = next(cell for cell in row.cells if cell.result.flaky)
+    assert asdict(cell_context(MATRIX, row, cell)) == snapshot
+
+
+def test_markdown(snapshot: SnapshotAssertion) -> None:
+    assert render(MATRIX) == snapshot

@@ -1,0 +1,178 @@
+"""The files of the made-up run's report: schema, XML, escaping, size, and that every link leads somewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import made_up
+import pytest
+from rich.console import Console
+
+from harness.model import Verdict
+from harness.report import FORMATS, console, junit, markdown, results_json, write
+from harness.store import RunFolder
+
+MATRIX = made_up.matrix()
+
+
+class _Page(HTMLParser):
+    """What a browser would find in a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.headings: list[int] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags[tag] += 1
+        self.links += [value for name in ("href", "src") if (value := found.get(name))]
+        self.ids += [value] if (value := found.get("id")) else []
+        if tag in ("h1", "h2", "h3"):
+            self.headings.append(int(tag[1]))
+        if any(name.startswith("on") for name in found):
+            self.tags["script"] += 1
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    made_up.write_evidence(folder)
+    assert write(RunFolder(folder), MATRIX) == folder / "index.html"
+    return folder
+
+
+def _pages(folder: Path) -> dict[Path, _Page]:
+    return {path: _Page(path.read_text(encoding="utf-8")) for path in folder.rglob("*.html")}
+
+
+def test_the_made_up_run_has_every_verdict() -> None:
+    assert {cell.verdict for cell in MATRIX.cells} == set(Verdict)
+
+
+def test_every_format_is_written(report: Path) -> None:
+    for name, _ in FORMATS:
+        assert (report / name).stat().st_size > 0
+    assert not list(report.rglob("*.tmp"))
+
+
+def test_links_lead_to_files_and_anchors(report: Path) -> None:
+    pages = _pages(report)
+    assert len(pages) == 1 + len(MATRIX.rows) + len(made_up.RESULTS)
+    for path, page in pages.items():
+        for link in page.links:
+            if link.startswith(("https://", "data:,")):
+                continue
+            address, _, fragment = link.partition("#")
+            target = (path.parent / unquote(address)).resolve() if address else path
+            assert target.is_file(), f"{path.relative_to(report)}: {link}"
+            if fragment:
+                assert fragment in pages[target].ids, f"{path.relative_to(report)}: {link}"
+
+
+def test_pages_are_inert_and_sound(report: Path) -> None:
+    for path, page in _pages(report).items():
+        assert not page.tags["script"], path
+        assert not [link for link in page.links if link.startswith(("javascript:", "http:"))]
+        assert len(page.ids) == len(set(page.ids)), path
+        assert page.tags["main"] == page.tags["h1"] == 1
+        assert page.headings[0] == 1
+        assert page.tags["caption"] == page.tags["table"]
+
+
+def test_what_means_harm_is_shown_as_text(report: Path) -> None:
+    for path in report.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert made_up.SCRIPT not in text, path
+        assert not set(text) & set("\x00\x07\x1b\u202e"), path
+    page = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; red" in page
+    assert "last line of transcript" in page
+    assert "last line of broker log" not in page
+
+
+def test_no_page_asks_another_site(report: Path) -> None:
+    for path in report.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert "<img" not in text
+        assert "@import" not in text
+        assert text.count('rel="stylesheet"') == 1
+    assert "url(" not in (report / "style.css").read_text(encoding="utf-8")
+
+
+def test_index_is_small(report: Path) -> None:
+    assert (report / "index.html").stat().st_size + (report / "style.css").stat().st_size <= 300_000
+
+
+def test_schema_is_in_sync_and_valid(report: Path) -> None:
+    schema = json.loads(results_json.schema())
+    assert results_json.SCHEMA_FILE.read_text(encoding="utf-8") == results_json.schema(), (
+        "docs/results.schema.json is old: `python -m harness.report.results_json` writes it"
+    )
+    jsonschema.Draft202012Validator.check_schema(schema)
+    document = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"more": 1}, schema)
+    assert sorted(document) == ["brokers", "cells", "claims", "crates", "defects", "run", "scenarios"]
+
+
+def test_results_add_up() -> None:
+    document = results_json.document(MATRIX)
+    for crate in document.crates:
+        cells = [cell for cell in document.cells if cell.crate == crate.name]
+        assert sum(crate.counts.values()) == crate.planned == len(cells)
+        assert crate.advice is None
+    first = document.crates[0]
+    assert first.repository == "https://github.com/example/mqtt-one"
+    assert first.builds.as_published is not None
+    assert first.builds.as_published.verdict is Verdict.BUILD_FAILED
+    assert first.builds.as_repaired is not None
+    assert first.builds.as_repaired.lock_sha256 == "ab" * 32
+    assert [broker.name for broker in document.brokers] == ["mosquitto"]
+    assert document.defects[0].cells == ("mqtt-3.1.1/receives/mqtt-one@1.2.3/mosquitto@2.0",)
+
+
+def test_junit(report: Path) -> None:
+    root = ET.parse(report / "junit.xml").getroot()  # noqa: S314 - our own document
+    assert len(list(root.iter("testcase"))) == int(root.get("tests", "0")) == len(MATRIX.cells)
+    for element, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        assert len(list(root.iter(element))) == int(root.get(name, "0")) > 0
+
+
+def test_junit_outcomes() -> None:
+    found = {(cell.key.crate, cell.key.scenario, cell.key.params): junit.outcome(cell)[:2] for cell in MATRIX.cells}
+    assert found["mqtt-one", "connects", "0"] == ("", "")
+    assert found["mqtt-one", "connects", "1"] == ("failure", "stale")
+    assert found["mqtt-one", "receives", ""] == ("skipped", "xfail")
+    assert found["mqtt-one", "receives_large_payloads", ""] == ("failure", "crash")
+    assert found["codec", "reports_a_wrong_password", ""] == ("error", "broken")
+    assert found["codec", "resumes_a_session", ""] == ("skipped", "not_applicable")
+    assert found["mqtt-one", "reports_a_wrong_password", ""] == ("skipped", "unsupported")
+
+
+def test_markdown_names_no_machine() -> None:
+    text = markdown.render(MATRIX)
+    assert text == markdown.render(made_up.matrix())
+    for secret in ("/home/me", "40123", "mirror.example.org", "<script"):
+        assert secret not in text
+
+
+def test_console_is_readable_without_colour_at_100_columns() -> None:
+    output = io.StringIO()
+    Console(file=output, width=100, no_color=True).print(console.render(MATRIX))
+    text = output.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    for part in ("mqtt-one 1.2.3", "✖\u00a00/2", "paho 2.2.0 (control)", "3 cells differ", "4 red cells, 1 defect"):
+        assert part in text
+    assert not set(text) & set("\x1b\x00\u202e")
