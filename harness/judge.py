@@ -64,10 +64,12 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     attempts: list[Attempt] = []
     control: Attempt | None = None
     version = ""
+    options: tuple[str, ...] = ()
     try:
         with contextlib.ExitStack() as stack:
             peer = stack.enter_context(_peer(bench, question, fresh=False))
             version = peer.broker.version if peer else ""
+            options = _options(bench, question.crate) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
             if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
                 peer = stack.enter_context(_peer(bench, question, fresh=True))
@@ -79,7 +81,7 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
                 control = attempt(bench, question, question.control, peer, body, "control")
     except AttemptError as error:  # a lease: the broker or the probe could not be had
         attempts.append(Attempt(error.verdict, error.expected, error.observed, 0.0))
-    return _result(question, attempts, control, version)
+    return _result(question, attempts, control, version, options)
 
 
 def known_before(scenario: Scenario, crate: Crate) -> Attempt | None:
@@ -161,9 +163,13 @@ def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[Peer | N
 
 
 def _result(
-    question: Question, attempts: list[Attempt], control: Attempt | None = None, version: str = ""
+    question: Question,
+    attempts: list[Attempt],
+    control: Attempt | None = None,
+    version: str = "",
+    options: tuple[str, ...] = (),
 ) -> CellResult:
-    worst = max(attempts, key=lambda a: a.verdict.severity)
+    worst = _worst(attempts)
     verdict, reason = worst.verdict, worst.reason
     if control is not None and control.verdict is not Verdict.PASS:
         clause = question.control_expectation
@@ -187,7 +193,20 @@ def _result(
         or bool(question.expectation and question.expectation.may_also),
         expected=question.expectation.verdict if question.expectation else None,
         change=change,
+        options=options,
         reproduce=question.reproduce,
+    )
+
+
+def _worst(attempts: list[Attempt]) -> Attempt:
+    return max(attempts, key=lambda item: item.verdict.severity)
+
+
+def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
+    """What the probe sets to something else than the crate's default, one sentence each."""
+    return tuple(
+        f"{setting.name} = {setting.value} (default: {setting.default}; {setting.source})"
+        for setting in bench.hello(crate).settings
     )
 
 
@@ -212,6 +231,10 @@ def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, 
     if expectation.verdict is verdict and expectation.observed in reason:
         return Change.AS_EXPECTED, reason
     return Change.UNEXPECTED, f"{reason} (expected was {expectation.verdict}: {expectation.observed})"
+
+
+def _is_known_to_vary(expectation: Expectation | None) -> bool:
+    return expectation is not None and bool(expectation.may_also)
 
 
 def _is_expected(expectation: Expectation | None, outcome: Attempt) -> bool:

@@ -98,6 +98,7 @@ class ScenarioPlugin:
         self._lines += [line for line in named_lines if line not in self._lines]
         self._selected_lines = {line.id for line in (named_lines or self._lines)}
         self._expectations = expectations.load(SCENARIOS)
+        self._planned: list[pytest.Item] = []
         self._bench: Bench | None = None
         self._session: RunSession | None = None
         self._folder: RunFolder | None = None
@@ -165,23 +166,24 @@ class ScenarioPlugin:
         return [line for line in self._lines if scenario.dialect in line.dialects]
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Write the plan down before anything is deselected; then leave out what was not asked for."""
-        scenarios = [item for item in items if _is_scenario(item)]
-        wanted = [item for item in scenarios if self._is_selected(item)]
-        dropped = [item for item in scenarios if item not in set(wanted)]
-        if self._folder is not None:
-            if not self._folder.has_plan():
-                self._folder.write_plan(self._plan(scenarios))
-            if self._config.getoption("iotyet_resume"):
-                done = {cell.key for cell in self._folder.read_cells()}
-                dropped += [item for item in wanted if _key(item) in done]
-                wanted = [item for item in wanted if _key(item) not in done]
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note every cell before anything is deselected; then leave out what was not asked for."""
+        self._planned = [item for item in items if _is_scenario(item)]
+        done = set()
+        if self._folder is not None and self._config.getoption("iotyet_resume"):
+            done = {cell.key for cell in self._folder.read_cells()}
+        wanted = [item for item in self._planned if self._is_selected(item) and _key(item) not in done]
         # What waits for a protocol's timer goes first: it costs no work, and the rest runs meanwhile.
         wanted.sort(key=lambda item: -_scenario(item).timer)
+        left_out = set(self._planned) - set(wanted)
         items[:] = [item for item in items if not _is_scenario(item)] + wanted
-        if dropped:
-            self._config.hook.pytest_deselected(items=dropped)
+        if left_out:
+            self._config.hook.pytest_deselected(items=list(left_out))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write the plan down, once nothing more can be deselected. A resumed run has one already."""
+        if self._folder is not None and not self._folder.has_plan():
+            self._folder.write_plan(self._plan(self._planned, set(session.items)))
 
     def _is_selected(self, item: pytest.Item) -> bool:
         spec = _spec(item)
@@ -189,13 +191,13 @@ class ScenarioPlugin:
             return False
         return spec.line is None or spec.line.id in self._selected_lines
 
-    def _plan(self, items: list[pytest.Item]) -> Plan:
+    def _plan(self, items: list[pytest.Item], selected: set[pytest.Item]) -> Plan:
         scenarios = {(_scenario(item).dialect, _scenario(item).id): _scenario(item) for item in items}
         return Plan(
             crates=tuple(self._crates),
             lines=tuple(self._lines),
             scenarios=tuple(scenarios.values()),
-            cells=tuple(PlannedCell(_key(item), self._is_selected(item), item.nodeid) for item in items),
+            cells=tuple(PlannedCell(_key(item), item in selected, item.nodeid) for item in items),
             expectations=tuple(self._expectations.values()),
         )
 

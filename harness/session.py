@@ -38,6 +38,7 @@ class RunSession:
         self._lock = lock
         self._started = time.monotonic()
         self._phases: dict[str, float] = {}
+        self._before = folder.read_run().seconds
 
     @classmethod
     def begin(cls, profile: Profile, selection: str, reports: Path = REPORTS) -> RunSession:
@@ -96,6 +97,10 @@ class RunSession:
             self._phases[name] = round(self._phases.get(name, 0.0) + seconds, 2)
             print(f"iotyet: {name}: {seconds:.1f} s", file=sys.stderr, flush=True)
 
+    def note_brokers(self) -> None:
+        """Write what is known of brokers and builds into the header, before the report is made from it."""
+        self._complete_header(None)
+
     def end(self, exit_code: int | None) -> None:
         """End the run: its containers and processes go, its header is completed.
 
@@ -113,7 +118,7 @@ class RunSession:
     def _complete_header(self, exit_code: int | None) -> None:
         info = self.folder.read_run()
         leases = Leases(self.folder.path / "leases")
-        builds = {**leases.obtained("build-"), **leases.obtained("published-")}
+        builds = {**leases.obtained("build-"), **leases.obtained("published-"), **leases.obtained("vetted-")}
         for build in builds.values():
             build.pop("lock", None)  # it is in the evidence
             build.pop("binary", None)  # a path of this machine
@@ -124,7 +129,7 @@ class RunSession:
         self.folder.write_run(
             replace(
                 info,
-                seconds=round(info.seconds + time.monotonic() - self._started, 1),
+                seconds=round(self._before + time.monotonic() - self._started, 1),
                 exit=exit_code,
                 phases={**info.phases, **self._phases},
                 brokers=tuple(brokers) or info.brokers,

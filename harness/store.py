@@ -120,8 +120,8 @@ class RunFolder:
                 os.fsync(file.fileno())
         except OSError as error:
             raise HarnessFault(
-                f"{self.cells_file} cannot be written: {error.strerror}; the cells before this one are kept: make room, "
-                "then go on with `iotyet run --resume`"
+                f"{self.cells_file} cannot be written: {error.strerror}; the cells before this one are kept: "
+                "make room, then go on with `iotyet run --resume`"
             ) from error
 
     def read_cells(self) -> list[CellResult]:

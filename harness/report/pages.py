@@ -287,7 +287,10 @@ def _plain_outcome(cell: Cell) -> str:
 def _control_reason(cell: Cell, row: Row) -> str:
     known, result = cell.expectation, cell.result
     if result.control is not None:
-        return _long(result.control_reason)
+        # Anything but a pass makes a cell `broken`, except where the clause is the judge.
+        alone = result.control is not Verdict.PASS and cell.verdict is not Verdict.BROKEN
+        note = " The reference is known to be unable here: no control, judged by the clause." if alone else ""
+        return _long(result.control_reason + note)
     if known is not None and known.judge:
         witness = f" Witness: {known.witness}." if known.witness else ""
         return _long(f"No control: judged by the {known.judge}.{witness}")

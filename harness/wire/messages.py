@@ -82,7 +82,8 @@ class Failure(Strict):
     text: str = Field(description="the crate's own words, unabridged")
     definite: bool = Field(default=True, description="false: the operation may have happened nevertheless")
     feature: str | None = Field(
-        default=None, description="with `unsupported`: the feature, as crates.toml names it; with `not_written`: the field that is meant"
+        default=None,
+        description="with `unsupported`: the feature as crates.toml names it; with `not_written`: the field meant",
     )
 
 

@@ -63,6 +63,7 @@ SCENARIOS = (
     ),
     _scenario(MQTT, "recover", "resumes_a_session", needs=(Need.SESSION,), requirement=Requirement.SHOULD),
     _scenario(MQTT, "recover", "notices_a_silent_broker", Level.ROBUSTNESS),
+    _scenario(Dialect.MQTT_5, "connect", "sends_user_properties"),
     _scenario(KAFKA, "produce", "produces"),
     _scenario(KAFKA, "produce", "produces_large_records", Level.EXTENDED),
 )
@@ -72,7 +73,7 @@ CRATES = (
         name="mqtt-one",
         role=Role.LISTED,
         kind=Kind.CLIENT,
-        dialects=(MQTT,),
+        dialects=(MQTT, Dialect.MQTT_5),
         package="mqtt-one",
         version="1.2.3",
         licence="MIT OR Apache-2.0",
@@ -160,7 +161,7 @@ def key(crate: str, scenario: str, params: str = "") -> CellKey:
     """The key of a cell of this run."""
     version = next(entry.version for entry in CRATES if entry.name == crate)
     dialect = next(entry.dialect for entry in SCENARIOS if entry.id == scenario)
-    peer = {MQTT: MOSQUITTO, KAFKA: KAFKA_LINE}.get(dialect, NO_PEER)
+    peer = {MQTT: MOSQUITTO, Dialect.MQTT_5: MOSQUITTO, KAFKA: KAFKA_LINE}.get(dialect, NO_PEER)
     return CellKey(dialect, scenario, params, crate, version, peer)
 
 
@@ -220,6 +221,7 @@ def _results() -> tuple[CellResult, ...]:
             control=Verdict.PASS,
             reason=attempts[1].reason,
         ),
+        _result(key("mqtt-one", "sends_user_properties"), Verdict.PASS),
         _result(key("codec", "compiles_as_published"), Verdict.UNAVAILABLE, "host unreachable", change=unmeasured),
         _result(key("codec", "compiles_as_repaired"), Verdict.PASS),
         _result(key("codec", "connects", "0"), Verdict.PASS),

@@ -1,0 +1,40 @@
+# The two commands of the README, and the steps that they are made of.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: matrix
+matrix: setup ## Set everything up, run the crates, write reports/latest/index.html, print the matrix
+	$(BIN)/iotyet run $(CRATES)
+
+.PHONY: test
+test: setup lint ## Set everything up, run the project's own tests and the scenarios against the expectations
+	$(BIN)/pytest tests -n 4 -q
+	$(BIN)/iotyet run --profile ci --tolerate-unreachable
+
+.PHONY: lint
+lint: python ## Formatting, lints and types, of Python and Rust
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m harness.wire.document --check
+	for probe in rust-probes/*/Cargo.toml; do cargo fmt --check --manifest-path $$probe || exit 1; done
+
+.PHONY: setup
+setup: python ## Install what this machine lacks; asks once on a terminal, never with CI=1
+	$(BIN)/iotyet setup
+
+.PHONY: python
+python:
+	@./bootstrap.sh
+
+.PHONY: lock
+lock: ## Pin Python's packages anew
+	.venv/bin/uv pip compile --upgrade --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what dead runs left behind
+	$(BIN)/iotyet clean

@@ -1,0 +1,291 @@
+"""The command line: thin, one function a command. Data on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import pytest
+from rich.console import Console
+
+from harness import expectations, matrix, report
+from harness.bench import Bench
+from harness.catalog import load_crates, load_lines, pick_crates, pick_lines
+from harness.errors import AttemptError, IotyetError, UsageError
+from harness.model import BrokerLine, Crate, Profile, Role
+from harness.paths import REPORTS, ROOT, SCENARIOS
+from harness.report import console as console_report
+from harness.report import markdown
+from harness.session import RunSession, sweep
+from harness.setup import needs, set_up
+from harness.store import RunFolder, all_runs
+
+#: Exit codes, as docs/design.md explains them.
+USAGE, FAULT, INTERRUPTED = 2, 4, 130
+
+
+def main() -> NoReturn:
+    """Entry point: turns our errors into one sentence and an exit code."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except UsageError as error:
+        _leave(str(error), USAGE)
+    except click.ClickException as error:
+        _leave(error.format_message(), USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        _leave("interrupted", INTERRUPTED)
+    except IotyetError as error:
+        _leave(str(error), FAULT)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"iotyet: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _say(text: str) -> None:
+    print(f"iotyet: {text}", file=sys.stderr, flush=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="iotyet")
+def cli() -> None:
+    """Check Rust IoT crates against real brokers, and publish what works.
+
+    Example: iotyet run rumqttc --broker mosquitto
+    """
+
+
+@cli.command()
+@click.option("--yes", is_flag=True, help="Do not ask before installing system packages.")
+def setup(yes: bool) -> None:
+    """Install and start what this machine lacks.
+
+    Example: iotyet setup --yes
+    """
+    set_up(yes=yes or bool(os.environ.get("CI")))
+
+
+@cli.command()
+@click.argument("crates", nargs=-1, metavar="[CRATE[@VERSION]]...")
+@click.option("-k", "expression", default="", metavar="EXPR", help="Only scenarios that match, as pytest's -k.")
+@click.option("--broker", multiple=True, metavar="NAME[@LINE]", help="Only this broker.")
+@click.option("--profile", type=click.Choice([*Profile]), default=Profile.DEFAULT, show_default=True)
+@click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Workers; twice the cores by default.")
+@click.option("--resume", is_flag=True, help="Go on with the newest run, which was interrupted.")
+@click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
+def run(
+    crates: tuple[str, ...],
+    expression: str,
+    broker: tuple[str, ...],
+    profile: str,
+    jobs: int | None,
+    resume: bool,
+    tolerate_unreachable: bool,
+) -> int:
+    """Measure cells and write the report.
+
+    Exits with 0 where every cell is as expected, 1 where one is not, 2 for wrong usage, 3 where something could not be
+    measured, 4 for a fault of the harness, 5 where nothing is selected, 130 where it was interrupted.
+
+    Example: iotyet run rumqttc -k qos2
+    """
+    picked = pick_crates(load_crates(), crates)
+    lines = pick_lines(load_lines(), broker, Profile(profile))
+    expectations.load(SCENARIOS)
+    if shutil.which("cargo") is None:
+        raise UsageError(
+            "cargo was not found, and no crate can be built without it; `make setup` says how to install it"
+        )
+    if resume:
+        session = RunSession.resume()
+        profile = session.folder.read_run().profile
+    else:
+        session = RunSession.begin(Profile(profile), _selection(crates, expression, broker))
+    code: int | None = FAULT
+    try:
+        with session.phase("builds and brokers"):
+            _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines, expression)
+        with session.phase("cells"):
+            pytest_code = pytest.main(_pytest_arguments(session, crates, expression, broker, profile, jobs, resume))
+        interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
+        if pytest_code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+            return FAULT
+        code = None if interrupted else 0
+        if session.folder.has_plan():
+            code = _report(session, interrupted, tolerate_unreachable)
+        elif pytest_code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            code = 5
+    except KeyboardInterrupt:
+        code = None
+    finally:
+        session.end(code if code != INTERRUPTED else None)
+    if code in (None, INTERRUPTED):
+        _say("interrupted; what was measured is kept: go on with `iotyet run --resume`")
+        return INTERRUPTED
+    return code or 0
+
+
+def _selection(crates: tuple[str, ...], expression: str, broker: tuple[str, ...]) -> str:
+    parts = [*crates, *(f"--broker {name}" for name in broker), *([f"-k '{expression}'"] if expression else [])]
+    return " ".join(parts)
+
+
+def _covered(crates: tuple[Crate, ...], profile: Profile) -> tuple[Crate, ...]:
+    return tuple(crate for crate in crates if profile.covers(crate.profile))
+
+
+def _start_ahead(
+    session: RunSession, crates: tuple[Crate, ...], lines: tuple[BrokerLine, ...], expression: str
+) -> None:
+    """Build and start what the run will need, with progress; failures are the cells' to tell.
+
+    With an expression nobody knows yet what is needed: then the cells start it.
+    """
+    if expression:
+        return
+    bench = Bench(session.folder, session.mark, _say)
+    try:
+        for number, crate in enumerate(crates, 1):
+            if crate.role is Role.CONTROL:
+                continue
+            _say(f"crate {number} of {len(crates)}: {crate.id}")
+            _quietly(bench.published, crate)
+            if crate.has_probe:
+                _quietly(bench.repaired, crate)
+        for line in lines:
+            if any(set(line.dialects) & set(crate.dialects) for crate in crates):
+                _say(f"broker {line.id}")
+                _quietly(bench.shared_peer, line)
+    finally:
+        bench.close()
+
+
+def _quietly(start: Any, what: Crate | BrokerLine) -> None:
+    try:
+        start(what)
+    except AttemptError as error:
+        _say(f"{what.id}: {error.verdict}: {error}")
+
+
+def _pytest_arguments(
+    session: RunSession,
+    crates: tuple[str, ...],
+    expression: str,
+    broker: tuple[str, ...],
+    profile: str,
+    jobs: int | None,
+    resume: bool,
+) -> list[str]:
+    workers = jobs or 2 * (os.cpu_count() or 1)
+    arguments = [str(SCENARIOS), "--rootdir", str(ROOT), "-q", "--tb=line", "--no-header", f"--profile={profile}"]
+    arguments += ["-n", str(workers), f"--iotyet-run={session.folder.path}"]
+    arguments += [f"--crate={name}" for name in crates] + [f"--broker={name}" for name in broker]
+    arguments += ["-k", expression] if expression else []
+    arguments += ["--iotyet-resume"] if resume else []
+    return arguments
+
+
+def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) -> int:
+    """Write the report, print the matrix, and return the exit code."""
+    session.note_brokers()
+    folder = session.folder
+    built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
+    code = matrix.exit_code(built, interrupted, tolerate_unreachable=tolerate_unreachable)
+    index = report.write(folder, built)
+    latest = REPORTS / "latest"
+    latest.unlink(missing_ok=True)
+    latest.symlink_to(folder.path.relative_to(REPORTS), target_is_directory=True)
+    Console().print(console_report.render(built))
+    shown = latest / index.name
+    _say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
+    return code
+
+
+@cli.command("report")
+@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--commit-matrix", is_flag=True, help="Also write reports/MATRIX.md.")
+def make_report(runs: tuple[Path, ...], commit_matrix: bool) -> None:
+    """Make the report of finished runs again, from their cells.
+
+    Example: iotyet report reports/latest
+    """
+    for path in runs:
+        folder = RunFolder(path.resolve())
+        built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
+        click.echo(report.write(folder, built))
+        if commit_matrix:
+            (REPORTS / "MATRIX.md").write_text(markdown.render(built), encoding="utf-8")
+
+
+@cli.command("list")
+@click.argument("what", type=click.Choice(["crates", "brokers", "scenarios", "cells"]))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def list_things(what: str, form: str) -> None:
+    """List what there is.
+
+    Example: iotyet list crates --format json
+    """
+    rows: list[dict[str, str]]
+    if what == "crates":
+        rows = [
+            {
+                "id": crate.id,
+                "role": crate.role,
+                "package": f"{crate.package} {crate.version}",
+                "guide": crate.guide_name,
+            }
+            for crate in load_crates()
+        ]
+    elif what == "brokers":
+        rows = [{"id": line.id, "profile": line.profile, "image": line.image} for line in load_lines()]
+    else:
+        rows = _planned(what)
+    if form == "json":
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo("  ".join(f"{value:<24}" for value in row.values()).rstrip())
+
+
+def _planned(what: str) -> list[dict[str, str]]:
+    """Scenarios or cells, as the newest run planned them."""
+    planned = [folder for folder in all_runs(REPORTS / "runs") if folder.has_plan()]
+    if not planned:
+        raise UsageError(f"no run has planned anything yet; `pytest scenarios --collect-only -q` lists all {what}")
+    plan = planned[-1].read_plan()
+    if what == "cells":
+        return [{"id": str(cell.key)} for cell in plan.cells]
+    return [{"id": f"{s.dialect}/{s.id}", "level": s.level, "title": s.title} for s in plan.scenarios]
+
+
+@cli.command()
+def doctor() -> int:
+    """Say what this machine has and lacks.
+
+    Example: iotyet doctor
+    """
+    complete = True
+    for need in needs():
+        complete &= need.present
+        click.echo(f"{'ok     ' if need.present else 'missing'}  {need.what}: {need.why}")
+    for program in ("cargo", "rustc"):
+        found = shutil.which(program)
+        complete &= found is not None
+        click.echo(f"{'ok     ' if found else 'missing'}  {program}")
+    return 0 if complete else 3
+
+
+@cli.command()
+def clean() -> None:
+    """Remove what dead runs left behind: containers and processes.
+
+    Example: iotyet clean
+    """
+    containers, processes = sweep()
+    _say(f"removed {containers} containers and {processes} processes of dead runs")
