@@ -75,7 +75,9 @@ def setup(yes: bool) -> None:
 @click.argument("crates", nargs=-1, metavar="[CRATE[@VERSION]]...")
 @click.option("-k", "expression", default="", metavar="EXPR", help="Only scenarios that match, as pytest's -k.")
 @click.option("--broker", multiple=True, metavar="NAME[@LINE]", help="Only this broker.")
-@click.option("--profile", type=click.Choice([*Profile]), default=Profile.DEFAULT, show_default=True)
+@click.option(
+    "--profile", type=click.Choice([p.value for p in Profile]), default=Profile.DEFAULT.value, show_default=True
+)
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Workers; twice the cores by default.")
 @click.option("--resume", is_flag=True, help="Go on with the newest run, which was interrupted.")
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")

@@ -78,6 +78,7 @@ class Cell:
     scenario: Scenario
     expectation: Expectation | None
     measured: bool
+    selected: bool = True
 
     @property
     def key(self) -> CellKey:
@@ -202,6 +203,7 @@ class Changes:
     stale: tuple[Cell, ...]
     broken: tuple[Cell, ...]
     unavailable: tuple[Cell, ...]
+    lost: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
             raise UsageError(f"the run's plan has the cell {key} but not its crate or scenario; start a new run")
         known = expectations.get(key)
         result = results.get(key) or _filled(planned, crate, scenario, known)
-        made.append(Cell(result, scenario, known, measured=key in results))
+        made.append(Cell(result, scenario, known, measured=key in results, selected=planned.selected))
     columns = _columns(plan.scenarios)
     rows = tuple(_row(crate, made, columns) for crate in plan.crates)
     return Matrix(
@@ -274,7 +276,7 @@ def exit_code(matrix: Matrix, interrupted: bool, *, tolerate_unreachable: bool =
         return EXIT_DIFFERS
     excused = {row.crate.name for row in matrix.rows if tolerate_unreachable and row.crate.may_be_unreachable}
     unavailable = [cell for cell in changes.unavailable if cell.key.crate not in excused]
-    return EXIT_UNMEASURED if changes.broken or unavailable else EXIT_OK
+    return EXIT_UNMEASURED if changes.broken or unavailable or changes.lost else EXIT_OK
 
 
 def summarise(cells: Iterable[Cell], absent: State) -> Summary:
@@ -378,4 +380,6 @@ def _changes(cells: Sequence[Cell]) -> Changes:
         stale=differing(Change.STALE),
         broken=having(Verdict.BROKEN),
         unavailable=having(Verdict.UNAVAILABLE),
+        # Selected, and nobody knows how it ended: an interrupted run, or a worker that died.
+        lost=tuple(c for c in cells if c.selected and not c.measured and c.verdict is Verdict.NOT_RUN),
     )

@@ -56,7 +56,9 @@ class _Spec:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of `pytest scenarios/`."""
     group = parser.getgroup("iotyet")
-    group.addoption("--profile", choices=[*Profile], default=Profile.DEFAULT, help="how much to cover")
+    group.addoption(
+        "--profile", choices=[p.value for p in Profile], default=Profile.DEFAULT.value, help="how much to cover"
+    )
     group.addoption("--crate", action="append", default=[], metavar="NAME[@VERSION]", help="only this crate")
     group.addoption("--broker", action="append", default=[], metavar="NAME[@LINE]", help="only this broker")
     group.addoption("--iotyet-run", metavar="DIR", help="write into this run, which the caller began")

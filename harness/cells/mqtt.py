@@ -181,12 +181,12 @@ class MqttClient:
         """
         relay = self._cell.relay(listener)
         expected = f"the client is connected again within {RECOVERY:g} s"
+        end = time.monotonic() + RECOVERY
         duty = self._cell.crate.leaves(Duty.RECONNECT)
         if duty is not None:
             self._cell.remark(f"connecting again, which is the application's: {duty.reason} ({duty.source})")
-            self.connect()
+            self._connect_until(end)
             return
-        end = time.monotonic() + RECOVERY
         while relay.served < connections:
             left = self._cell.remaining(end - time.monotonic(), expected)
             if left <= 0:
@@ -194,6 +194,17 @@ class MqttClient:
                 raise Mismatch(observed, expected=expected)
             # Blocking clients reconnect only while they are driven.
             self.idle_through_errors(min(1.0, left))
+
+    def _connect_until(self, end: float) -> None:
+        """Connect as an application would that was told of the loss: once a second until it works."""
+        while True:
+            try:
+                self.connect()
+                return
+            except RefusedByCrate:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1.0)
 
     def resubscribe(self, *filters: str, qos: int) -> None:
         """Subscribe again, where crates.toml says that this is the application's after a reconnect."""

@@ -174,16 +174,16 @@ class ProbeProcess:
         Raises:
             RefusedByCrate, CrateTimeout, CrateCrash, FeatureUnsupported, NotWritten, ContractViolation: as named.
         """
-        self.begin(request, op=op)
+        self.begin(request, op=op, expected=expected)
         return self.finish(op=op, deadline=deadline, expected=expected)
 
-    def begin(self, request: BaseModel, *, op: str) -> None:
+    def begin(self, request: BaseModel, *, op: str, expected: str = "an answer") -> None:
         """Write a command and return at once; `finish` has to follow before anything else is asked.
 
         Raises:
             CrateCrash: the probe is gone.
         """
-        self._write(op, request.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        self._write(op, request.model_dump(mode="json", by_alias=True, exclude_unset=True), expected)
 
     def finish(self, *, op: str, deadline: float = CALL_DEADLINE, expected: str) -> dict[str, Any]:
         """The reply to what `begin` wrote; arguments and errors are `call`'s."""
@@ -291,8 +291,8 @@ class ProbeProcess:
             message = None
         if not isinstance(message, dict):
             raise ContractViolation(
-                f"the probe printed {text[:200]!r} on standard output, which is no JSON object. Standard output carries "
-                "the wire contract alone (rust-probes/WIRE.md); logs belong on standard error"
+                f"the probe printed {text[:200]!r} on standard output, which is no JSON object. Standard output "
+                "carries the wire contract alone (rust-probes/WIRE.md); logs belong on standard error"
             )
         return message
 

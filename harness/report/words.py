@@ -99,6 +99,7 @@ def differing(changes: Changes) -> list[tuple[str, str, int]]:
         ("unexpected", "differs from what is expected", "differ from what is expected"),
         ("stale", "passes though it is expected to be red", "pass though they are expected to be red"),
         ("broken", "could not be judged through our fault", "could not be judged through our fault"),
+        ("lost", "was selected and has no outcome", "were selected and have no outcome"),
         ("unavailable", "could not be measured on this machine", "could not be measured on this machine"),
     )
     found = []
