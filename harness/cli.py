@@ -25,6 +25,8 @@ from harness.session import RunSession, sweep
 from harness.setup import needs, set_up
 from harness.store import RunFolder, all_runs
 
+#: Columns that the printed matrix needs.
+_CONSOLE_WIDTH = 116
 #: Exit codes, as docs/design.md explains them.
 USAGE, FAULT, INTERRUPTED = 2, 4, 130
 
@@ -203,7 +205,10 @@ def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) 
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)
     latest.symlink_to(folder.path.relative_to(REPORTS), target_is_directory=True)
-    Console().print(console_report.render(built))
+    console = Console()
+    # A narrow table would lose columns; a long line that wraps loses nothing.
+    console.width = max(console.width, _CONSOLE_WIDTH)
+    console.print(console_report.render(built))
     shown = latest / index.name
     _say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.bench import Bench, Peer
+from harness.cells import CELLS
 from harness.cells.base import Cell
-from harness.cells.mqtt import MqttCell
 from harness.cells.package import PackageCell
 from harness.errors import AttemptError, FeatureUnsupported
 from harness.model import (
@@ -142,10 +142,10 @@ def _doubts(
 
 
 def _cell(bench: Bench, scenario: Scenario, crate: Crate, peer: Peer | None, folder: Path) -> Cell:
-    """The object that the scenario gets, by dialect."""
+    """The object that the scenario gets."""
     if peer is None:
         return PackageCell(bench, scenario, crate, folder)
-    return MqttCell(bench, scenario, crate, peer, folder)
+    return CELLS[scenario.dialect](bench, scenario, crate, peer, folder)
 
 
 @contextlib.contextmanager

@@ -1,1 +1,14 @@
-"""What scenarios hold in their hands: one module a protocol."""
+"""What scenarios hold in their hands: one module a protocol, in this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.bench import Bench, Peer
+from harness.cells.base import Cell
+from harness.cells.mqtt import MqttCell
+from harness.model import Crate, Dialect, Scenario
+
+#: The `cell` of each dialect that is spoken with a peer.
+CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {Dialect.MQTT_3_1_1: MqttCell}

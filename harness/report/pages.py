@@ -272,7 +272,7 @@ def _about(cell: Cell) -> Iterable[Fact]:
         ("Asked for by", scenario.requirement.value),
         ("A failure costs", scenario.consequence.value),
         ("Needs", ", ".join((*scenario.needs, *scenario.features))),
-        ("Deadline", f"{scenario.deadline + scenario.timer:g} s"),
+        ("Deadline", f"{scenario.deadline:g} s"),
         ("Took", f"{result.seconds:.1f} s"),
         ("Settings changed", ", ".join(result.options)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cells.mqtt import Delivered, MqttCell
+from harness.cells.mqtt import RECOVERY, Delivered, MqttCell
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
@@ -22,8 +22,8 @@ _PRACTICE = "https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
     consequence=Consequence.HANG,
     spec=[_PRACTICE],
     needs=[Need.RECONNECT],
-    deadline=110.0,
-    timer=70.0,
+    deadline=150.0,
+    timer=RECOVERY,
 )
 def test_publishes_again_after_a_cut(cell: MqttCell) -> None:
     """After its connection was cut, the client publishes again within 60 seconds."""
@@ -32,7 +32,7 @@ def test_publishes_again_after_a_cut(cell: MqttCell) -> None:
     client = cell.connected()
     cell.relay().cut()
     client.recover(connections=2)
-    client.publish(topic, payload, qos=1)
+    client.publish(topic, payload, qos=1, within=RECOVERY)
     cell.expect_received(reader, [Delivered(topic, payload)], expected="a message published after the cut arrives")
 
 
@@ -44,8 +44,8 @@ def test_publishes_again_after_a_cut(cell: MqttCell) -> None:
     spec=[_PRACTICE],
     needs=[Need.RECONNECT],
     own_broker=True,
-    deadline=110.0,
-    timer=70.0,
+    deadline=150.0,
+    timer=RECOVERY,
 )
 def test_publishes_again_after_a_broker_restart(cell: MqttCell) -> None:
     """After its broker was restarted, the client publishes again within 60 seconds."""
@@ -54,7 +54,7 @@ def test_publishes_again_after_a_broker_restart(cell: MqttCell) -> None:
     cell.peer.control.restart()
     client.recover(connections=2)
     reader = cell.reference(topic)
-    client.publish(topic, payload, qos=1)
+    client.publish(topic, payload, qos=1, within=RECOVERY)
     cell.expect_received(reader, [Delivered(topic, payload)], expected="a message published after the restart arrives")
 
 
@@ -66,8 +66,8 @@ def test_publishes_again_after_a_broker_restart(cell: MqttCell) -> None:
     spec=[_PRACTICE],
     needs=[Need.RECONNECT],
     own_broker=True,
-    deadline=110.0,
-    timer=70.0,
+    deadline=150.0,
+    timer=RECOVERY,
 )
 def test_is_subscribed_again_after_a_broker_restart(cell: MqttCell) -> None:
     """After a restart the broker has forgotten a clean session: the client, or its application, subscribes again."""
@@ -90,8 +90,8 @@ def test_is_subscribed_again_after_a_broker_restart(cell: MqttCell) -> None:
     consequence=Consequence.LOSS,
     spec=["MQTT-4.4.0-1", "MQTT-4.3.2-1"],
     needs=[Need.RECONNECT, Need.RESEND],
-    deadline=110.0,
-    timer=70.0,
+    deadline=150.0,
+    timer=RECOVERY,
 )
 def test_loses_no_qos1_message_across_a_cut(cell: MqttCell) -> None:
     """A QoS 1 publish whose connection is cut before PUBACK is sent again, or the application is told.
@@ -108,12 +108,12 @@ def test_loses_no_qos1_message_across_a_cut(cell: MqttCell) -> None:
     cell.relay().release()
     told = False
     try:
-        finish(70.0)
+        finish(RECOVERY)
     except RefusedByCrate as error:
         told = True
         cell.remark(f"the application was told: {error.observed}")
     client.recover(connections=2)
-    client.publish(topic, marker, qos=1, within=15)
+    client.publish(topic, marker, qos=1, within=RECOVERY)
     got = cell.drain_until(reader, marker)
     cell.expect(
         told or payload in got,
@@ -129,8 +129,8 @@ def test_loses_no_qos1_message_across_a_cut(cell: MqttCell) -> None:
     consequence=Consequence.LOSS,
     spec=["section 4.4, non-normative: clients may queue"],
     needs=[Need.RECONNECT],
-    deadline=110.0,
-    timer=70.0,
+    deadline=150.0,
+    timer=RECOVERY,
 )
 def test_drops_nothing_silently_while_offline(cell: MqttCell) -> None:
     """What is published while there is no connection is kept for later or refused, and never silently dropped."""
@@ -143,12 +143,12 @@ def test_drops_nothing_silently_while_offline(cell: MqttCell) -> None:
     cell.relay().refuse_for(2.0)
     told = False
     try:
-        finish(70.0)
+        finish(RECOVERY)
     except RefusedByCrate as error:
         told = True
         cell.remark(f"the application was told: {error.observed}")
     client.recover(connections=2)
-    client.publish(topic, marker, qos=1, within=15)
+    client.publish(topic, marker, qos=1, within=RECOVERY)
     got = cell.drain_until(reader, marker)
     cell.expect(
         told or payload in got,
