@@ -35,7 +35,7 @@ Start = Callable[[str], ProbeProcess]
 FAKE = ROOT / "tests" / "fake_probe.py"
 
 
-@pytest.fixture()
+@pytest.fixture
 def start() -> Iterator[Start]:
     """Starts the fake probe with a behaviour; ends it afterwards."""
     with contextlib.ExitStack() as stack:
@@ -49,7 +49,7 @@ def start() -> Iterator[Start]:
         yield begin
 
 
-@pytest.fixture()
+@pytest.fixture
 def greeted(start: Start) -> Start:
     """The same, after hello."""
 
@@ -135,9 +135,7 @@ def test_a_flood_on_standard_error_holds_nobody_up(greeted: Start) -> None:
         ("wrong-code", ContractViolation, Verdict.BROKEN, r"a reply is not as WIRE.md has it: error.code"),
     ],
 )
-def test_error_replies(
-    greeted: Start, behaviour: str, error: type[AttemptError], verdict: Verdict, says: str
-) -> None:
+def test_error_replies(greeted: Start, behaviour: str, error: type[AttemptError], verdict: Verdict, says: str) -> None:
     """The crate's own error is the crate's; what says that the probe is wrong is ours."""
     with pytest.raises(error, match=says) as caught:
         publish(greeted(behaviour))
@@ -176,7 +174,7 @@ def test_a_wait_without_ok_is_ours(greeted: Start) -> None:
 def test_a_wait_that_does_not_wait_is_ours(greeted: Start) -> None:
     """It drives the client until an event came or the time is over; thousands of waits a second drive nothing."""
     with pytest.raises(ContractViolation):
-        take(greeted("eager-wait"), 1.0)
+        take(greeted("eager-wait"), 0.3)
 
 
 # -- what the contract forbids -------------------------------------------------------------------------
@@ -255,7 +253,7 @@ def test_silence_is_a_timeout(greeted: Start) -> None:
 def test_a_probe_that_does_not_read_is_a_timeout(greeted: Start) -> None:
     """More than a pipe holds, to a probe that hangs."""
     process = greeted("deaf")
-    rescue = threading.Timer(3.0, process._process.kill)
+    rescue = threading.Timer(1.5, process._process.kill)
     rescue.start()
     try:
         with pytest.raises(CrateTimeout):
