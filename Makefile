@@ -17,11 +17,16 @@ test: setup lint ## Set everything up, run the project's own tests and the scena
 
 .PHONY: lint
 lint: python ## Formatting, lints and types, of Python and Rust
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/python -m harness.wire.document --check
 	for probe in rust-probes/*/Cargo.toml; do cargo fmt --check --manifest-path $$probe || exit 1; done
+
+.PHONY: clippy
+clippy: ## Lints of the probes; compiles every dependency once
+	for probe in rust-probes/*/Cargo.toml; do \
+	  CARGO_TARGET_DIR=.cache/clippy cargo clippy --quiet --locked --manifest-path $$probe -- -D warnings || exit 1; done
 
 .PHONY: setup
 setup: python ## Install what this machine lacks; asks once on a terminal, never with CI=1

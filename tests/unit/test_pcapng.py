@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from pcapng_reader import blocks, segments, stream
 
 from harness.pcapng import Capture, TcpFlow
+from tests.unit.pcapng_reader import blocks, segments, stream
 
 CLIENT, SERVER = ("127.1.2.3", 40000), ("127.0.0.1", 1883)
 A, B = "127.1.2.3:40000", "127.0.0.1:1883"
