@@ -205,7 +205,7 @@ def _worst(attempts: list[Attempt]) -> Attempt:
 def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
     """What the probe sets to something else than the crate's default, one sentence each."""
     return tuple(
-        f"{setting.name} = {setting.value} (default: {setting.default}; {setting.source})"
+        f"{setting.name} = {setting.value} (default {setting.default}, {setting.source})"
         for setting in bench.hello(crate).settings
     )
 
