@@ -81,6 +81,9 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
                 control = attempt(bench, question, question.control, peer, body, "control")
     except AttemptError as error:  # a lease: the broker or the probe could not be had
         attempts.append(Attempt(error.verdict, error.expected, error.observed, 0.0))
+    except Exception as error:  # a bug of ours must cost this cell and not the run
+        observed = f"the harness failed: {type(error).__name__}: {error}"
+        attempts.append(Attempt(Verdict.BROKEN, "", observed, 0.0))
     return _result(question, attempts, control, version, options)
 
 
