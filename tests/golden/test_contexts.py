@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import made_up
+from tests.golden import made_up
 from syrupy.assertion import SnapshotAssertion
 
 from harness.matrix import Row

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import jsonschema
-import made_up
+from tests.golden import made_up
 import pytest
 from rich.console import Console
 

@@ -367,6 +367,15 @@ def test_a_lease_that_failed_is_the_cells_verdict(bench: StubBench, who: str, er
     assert (result.verdict, result.reason, asked) == (error.verdict, error.observed, [])
 
 
+def test_a_bug_in_a_lease_costs_the_cell_and_not_the_run(bench: StubBench) -> None:
+    bench.refuse["shared"] = cast(AttemptError, LookupError("no such container"))
+    result, _ = _measure(bench, {})
+    assert (result.verdict, result.reason) == (
+        Verdict.BROKEN,
+        "the harness failed: LookupError: no such container",
+    )
+
+
 def test_a_fresh_broker_that_does_not_start_makes_the_cell_broken(bench: StubBench) -> None:
     bench.refuse["own1"] = BrokerFailed("it did not start")
     result, _ = _measure(bench, {"mqttc": [FAILS]})
