@@ -138,6 +138,15 @@ def test_a_git_source_that_cannot_be_reached_is_unavailable(make: Make, env: dic
         _compile(manifest, env)
 
 
+@pytest.mark.xfail(
+    strict=True, reason="the innermost cause that cargo prints is git's exit status; git's words are above"
+)
+def test_a_git_source_that_cannot_be_reached_says_why_in_gits_words(make: Make, env: dict[str, str]) -> None:
+    manifest = make("one", "", extra=f'[dependencies]\nx = {{ git = "https://{CLOSED}/x" }}')
+    with pytest.raises(Unavailable, match=r"cannot be reached: .*(unable to access|Failed to connect)"):
+        _resolve(manifest, env)
+
+
 def test_a_registry_that_cannot_be_reached_is_unavailable(make: Make, env: dict[str, str]) -> None:
     manifest = make("one", "", extra='[dependencies]\nserde = "1"')
     closed = {**env, "CARGO_HTTP_PROXY": f"http://{CLOSED}", "CARGO_HTTP_TIMEOUT": "5"}

@@ -247,7 +247,7 @@ def test_a_pass_keeps_its_evidence_and_ends_the_cell(bench: StubBench) -> None:
 def test_settings_of_the_probe_are_told(bench: StubBench) -> None:
     bench.settings = [Setting(name="inflight", value="1", default="100", source="docs")]
     result, _ = _measure(bench, {})
-    assert result.options == ("inflight = 1 (default: 100; docs)",)
+    assert result.options == ("inflight = 1 (default 100, docs)",)
 
 
 # -- features -----------------------------------------------------------------------------------------
