@@ -192,10 +192,12 @@ def _pytest_arguments(
 
 def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) -> int:
     """Write the report, print the matrix, and return the exit code."""
-    session.note_brokers()
     folder = session.folder
-    built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
-    code = matrix.exit_code(built, interrupted, tolerate_unreachable=tolerate_unreachable)
+    plan, cells = folder.read_plan(), folder.read_cells()
+    code = matrix.exit_code(
+        matrix.build(folder.read_run(), plan, cells), interrupted, tolerate_unreachable=tolerate_unreachable
+    )
+    built = matrix.build(session.complete(None if interrupted else code), plan, cells)
     index = report.write(folder, built)
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)

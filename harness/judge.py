@@ -116,7 +116,9 @@ def attempt(bench: Bench, question: Question, crate: Crate, peer: Peer | None, b
         observed = declared.reason if declared else f"{error.observed}; crates.toml does not declare that"
     except AttemptError as error:
         verdict, expected, observed = error.verdict, error.expected, error.observed
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # pytest's outcomes are no Exception, and no scenario decides a verdict
         verdict, observed = Verdict.BROKEN, f"the scenario or the harness failed: {type(error).__name__}: {error}"
         cell.remark(traceback.format_exc())
     seconds = time.monotonic() - started

@@ -11,13 +11,13 @@ from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import jsonschema
-from tests.golden import made_up
 import pytest
 from rich.console import Console
 
 from harness.model import Verdict
 from harness.report import FORMATS, console, junit, markdown, results_json, write
 from harness.store import RunFolder
+from tests.golden import made_up
 
 MATRIX = made_up.matrix()
 

@@ -247,7 +247,6 @@ def test_a_run_in_which_all_is_well(finished: Checkout) -> None:
         assert (finished.run.path / name).is_file()
 
 
-@pytest.mark.xfail(strict=True, reason="the run writes its report before exit code and seconds are in the header")
 def test_a_report_can_be_made_again_and_is_the_same_to_the_byte(finished: Checkout, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(finished.run.path, copy)
@@ -371,7 +370,6 @@ def test_a_killed_run_is_swept_by_the_next_command_and_can_be_resumed(going: Goi
     assert checkout.verdicts() == {**DONE, "waits of paho": "pass"}
 
 
-@pytest.mark.xfail(strict=True, reason="--resume takes the selection from its own arguments, not from the plan")
 def test_resuming_measures_what_the_interrupted_run_had_selected_and_nothing_else(going: Going) -> None:
     os.killpg(going.process.pid, signal.SIGINT)
     going.process.communicate(timeout=60)

@@ -75,7 +75,6 @@ def test_somebody_elses_error_is_one_sentence_with_code_package_and_place(make: 
     assert error.value.expected == "checking one@1.0.0 compiles"
 
 
-@pytest.mark.xfail(strict=True, reason="cargo leaves the name out of a package id whose address ends in it; so do we")
 def test_the_error_names_the_dependency_that_it_is_in(make: Make, env: dict[str, str]) -> None:
     make("two", "pub fn f() -> u8 { nothing }")
     manifest = make("one", "pub use two::f;", extra='[dependencies]\ntwo = { path = "../two" }')
@@ -106,7 +105,6 @@ def test_a_build_script_that_talks_of_the_network_is_not_an_unreachable_source(m
         _compile(make("one", "", build=script), env)
 
 
-@pytest.mark.xfail(strict=True, reason="after _BUILD_LIMIT the crate is blamed, with cargo's last progress line")
 def test_a_build_that_takes_too_long_says_so(make: Make, env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cargo, "_BUILD_LIMIT", 2.0)
     script = "fn main() { std::thread::sleep(std::time::Duration::from_secs(60)) }"
@@ -138,9 +136,6 @@ def test_a_git_source_that_cannot_be_reached_is_unavailable(make: Make, env: dic
         _compile(manifest, env)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the innermost cause that cargo prints is git's exit status; git's words are above"
-)
 def test_a_git_source_that_cannot_be_reached_says_why_in_gits_words(make: Make, env: dict[str, str]) -> None:
     manifest = make("one", "", extra=f'[dependencies]\nx = {{ git = "https://{CLOSED}/x" }}')
     with pytest.raises(Unavailable, match=r"cannot be reached: .*(unable to access|Failed to connect)"):

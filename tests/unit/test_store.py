@@ -37,7 +37,6 @@ def test_cells_are_read_back_in_order(folder: RunFolder) -> None:
     assert folder.read_cells() == cells
 
 
-@pytest.mark.xfail(strict=True, reason="RunFolder.read_cells uses str.splitlines, which splits at these characters too")
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
 def test_a_line_separator_in_a_reason_is_no_end_of_line(folder: RunFolder, separator: str) -> None:
     """JSON leaves them as they are, and a crate's error text may have any character."""
