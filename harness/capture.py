@@ -68,6 +68,7 @@ class _Connection:
         self.peer = peer
         self.over = False
         self.answered = False
+        self.finished: set[str] = set()
 
     def abort(self, end: str, comment: str = "") -> None:
         """Break both sides off with RST; `end` is the side from which the capture shows it."""
@@ -252,6 +253,9 @@ class Relay:
                 await target.drain()
             if not connection.over:
                 connection.flow.finished(end)
+                connection.finished.add(end)
                 target.write_eof()
+                # Over in good order: the end of the attempt must not add a reset.
+                connection.over = len(connection.finished) == 2
         except OSError:
             connection.abort(end)

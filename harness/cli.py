@@ -114,7 +114,9 @@ def run(
     code: int | None = FAULT
     try:
         # With an expression nobody knows yet what is needed: then the cells start it.
-        if not expression:
+        if resume and session.folder.has_plan():
+            _start_ahead(session, *_missing(session.folder))
+        elif not expression:
             _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines)
         with session.phase("cells"):
             pytest_code = pytest.main(_pytest_arguments(session, crates, expression, broker, profile, jobs, resume))
@@ -143,6 +145,18 @@ def _selection(crates: tuple[str, ...], expression: str, broker: tuple[str, ...]
 
 def _covered(crates: tuple[Crate, ...], profile: Profile) -> tuple[Crate, ...]:
     return tuple(crate for crate in crates if profile.covers(crate.profile))
+
+
+def _missing(folder: RunFolder) -> tuple[tuple[Crate, ...], tuple[BrokerLine, ...]]:
+    """The crates and lines of the cells that an interrupted run did not get to."""
+    plan = folder.read_plan()
+    done = {cell.key for cell in folder.read_cells()}
+    keys = [cell.key for cell in plan.cells if cell.selected and cell.key not in done]
+    crates, peers = {key.crate for key in keys}, {key.peer for key in keys}
+    return (
+        tuple(crate for crate in plan.crates if crate.name in crates),
+        tuple(line for line in plan.lines if line.id in peers),
+    )
 
 
 def _start_ahead(session: RunSession, crates: tuple[Crate, ...], lines: tuple[BrokerLine, ...]) -> None:

@@ -23,7 +23,7 @@ class _Expect(BaseModel):
     scenarios: list[str] = Field(min_length=1)
     params: list[str] = [""]
     lines: list[str] = [NO_PEER]
-    verdict: Literal[Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.BUILD_FAILED]
+    verdict: Verdict
     observed: str = Field(min_length=1, description="a part of the reason")
     reason: str = Field(min_length=1)
     review: datetime.date
@@ -51,6 +51,9 @@ def load(folder: Path) -> dict[CellKey, Expectation]:
     for path in sorted(folder.glob("*/expectations.toml")):
         file = parse(path, _File, load_toml(path))
         for index, entry in enumerate(file.expect):
+            if not entry.verdict.is_red:
+                red = ", ".join(verdict for verdict in Verdict if verdict.is_red)
+                raise ConfigError(path, f"expect[{index}].verdict", f"is '{entry.verdict}'; expected one of {red}")
             if Verdict.BROKEN in entry.may_also:
                 raise ConfigError(path, f"expect[{index}].may_also", "has broken, which is never the crate's")
             if entry.judge and not entry.witness:

@@ -74,10 +74,9 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
             if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
                 peer = stack.enter_context(_peer(bench, question, fresh=True))
                 attempts.append(attempt(bench, question, question.crate, peer, body, "2"))
-            if max(attempts, key=lambda a: a.verdict.severity).verdict.is_red and question.control and peer:
-                peer = (
-                    stack.enter_context(_peer(bench, question, fresh=False)) if question.scenario.own_broker else peer
-                )
+            if _worst(attempts).verdict.is_red and question.control and peer:
+                if question.scenario.own_broker:
+                    peer = stack.enter_context(_peer(bench, question, fresh=True))
                 control = attempt(bench, question, question.control, peer, body, "control")
     except AttemptError as error:  # a lease: the broker or the probe could not be had
         attempts.append(Attempt(error.verdict, error.expected, error.observed, 0.0))
@@ -180,7 +179,8 @@ def _result(
         clause = question.control_expectation
         if clause is None or clause.judge != "clause" or clause.verdict is not control.verdict:
             verdict = Verdict.BROKEN
-            reason = f"the control {control.verdict}s the same cell ({control.reason}); the crate: {worst.reason}"
+            of_control = f"the control ends in {control.verdict} on the same cell ({control.reason})"
+            reason = f"{of_control}; the crate: {worst.reason}"
     if control is not None:
         shown = tuple(replace(item, kind=f"control's {item.kind}") for item in control.evidence)
         attempts = [*attempts[:-1], replace(attempts[-1], evidence=attempts[-1].evidence + shown)]
@@ -230,6 +230,8 @@ def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, 
             return Change.STALE, f"passes, though {expectation.file} expects {expectation.verdict}"
         return Change.AS_EXPECTED, reason
     if not verdict.is_red:
+        if expectation is not None:
+            return Change.STALE, f"{reason}; {expectation.file} expects {expectation.verdict}"
         return Change.AS_EXPECTED, reason
     if expectation is None:
         return Change.UNEXPECTED, reason
@@ -238,12 +240,11 @@ def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, 
     return Change.UNEXPECTED, f"{reason} (expected was {expectation.verdict}: {expectation.observed})"
 
 
-def _is_known_to_vary(expectation: Expectation | None) -> bool:
-    return expectation is not None and bool(expectation.may_also)
-
-
 def _is_expected(expectation: Expectation | None, outcome: Attempt) -> bool:
-    return expectation is not None and expectation.verdict is outcome.verdict and expectation.observed in outcome.reason
+    if expectation is None:
+        return False
+    as_written = expectation.verdict is outcome.verdict and expectation.observed in outcome.reason
+    return as_written or outcome.verdict in expectation.may_also
 
 
 def _evidence(bench: Bench, folder: Path) -> tuple[Evidence, ...]:

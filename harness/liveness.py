@@ -83,7 +83,8 @@ class RunLock:
             UsageError: another run works in this folder.
         """
         try:
-            self._lock.acquire(timeout=0)
+            # Another checkout's sweep may hold it for a moment, to see whether this run is alive.
+            self._lock.acquire(timeout=0.5)
         except Timeout:
             known = _owner(self.mark.lock)
             raise UsageError(

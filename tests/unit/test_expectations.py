@@ -69,7 +69,7 @@ def test_two_entries_for_one_cell_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key", "problem"),
     [
-        ('verdict = "timeout"', 'verdict = "broken"', "expect[0].verdict", "is 'broken'; input should be "),
+        ('verdict = "timeout"', 'verdict = "broken"', "expect[0].verdict", "is 'broken'; expected one of fail, "),
         ('verdict = "timeout"', 'verdict = "pass"', "expect[0].verdict", "is 'pass'"),
         (
             'may_also = ["crash"]',

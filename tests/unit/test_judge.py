@@ -388,7 +388,7 @@ def test_a_fresh_broker_that_does_not_start_makes_the_cell_broken(bench: StubBen
 def test_where_the_control_fails_too_nothing_is_said_about_the_crate(bench: StubBench) -> None:
     result, _ = _measure(bench, {"mqttc": [FAILS], "paho": [FAILS]})
     assert (result.verdict, result.control, result.change) == (Verdict.BROKEN, Verdict.FAIL, Change.UNMEASURED)
-    assert "the control fails the same cell (expected the message; observed nothing came)" in result.reason
+    assert "the control ends in fail on the same cell (expected the message; observed nothing came)" in result.reason
     assert result.control_reason == "expected the message; observed nothing came"
 
 
@@ -487,7 +487,7 @@ def test_an_expected_red_that_passes_is_stale_and_names_the_file(bench: StubBenc
         (Unavailable("x"), Change.UNMEASURED),
         (NotWritten("x"), Change.UNMEASURED),
         (ScenarioFault("x"), Change.UNMEASURED),
-        (NotApplicable("x"), Change.AS_EXPECTED),
+        (NotApplicable("x"), Change.STALE),
     ],
 )
 def test_what_says_nothing_about_the_crate_is_no_regression(
