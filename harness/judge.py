@@ -194,8 +194,7 @@ def _result(
         broker_version=version,
         control=control.verdict if control else None,
         control_reason=control.reason if control else "",
-        flaky=len({item.verdict for item in attempts}) > 1
-        or bool(question.expectation and question.expectation.may_also),
+        flaky=_varies(question.expectation, verdict, attempts),
         expected=question.expectation.verdict if question.expectation else None,
         change=change,
         options=options,
@@ -205,6 +204,17 @@ def _result(
 
 def _worst(attempts: list[Attempt]) -> Attempt:
     return max(attempts, key=lambda item: item.verdict.severity)
+
+
+def _varies(expectation: Expectation | None, verdict: Verdict, attempts: list[Attempt]) -> bool:
+    """True where the attempts differ, or where the cell is known to end in several ways and did end."""
+    if len({item.verdict for item in attempts}) > 1:
+        return True
+    return (
+        expectation is not None
+        and verdict in (expectation.verdict, *expectation.may_also)
+        and bool(expectation.may_also)
+    )
 
 
 def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
