@@ -65,6 +65,7 @@ class AmqpReference:
         self._inbox: deque[Received] = deque()
         self._confirming: set[int] = set()
         self.on_cancelled: Any = None
+        self._stirred = False
 
     def connect(self) -> None:
         """Open the connection, up to connection.open-ok. Raises pika's own errors, which the control reports."""
@@ -177,9 +178,10 @@ class AmqpReference:
         channel.basic_consume(queue, deliver, auto_ack=auto_ack, **options)
 
     def drive(self, timeout: float) -> Received | None:
-        """`take` with pika's own errors."""
+        """`take` with pika's own errors; also returns null once a consumer was cancelled."""
         end = time.monotonic() + timeout
-        while not self._inbox:
+        self._stirred = False
+        while not self._inbox and not self._stirred:
             left = max(0.0, end - time.monotonic())
             self.connection.process_data_events(time_limit=left)  # type: ignore[arg-type]  # the stub says int
             if time.monotonic() >= end:
@@ -187,6 +189,7 @@ class AmqpReference:
         return self._inbox.popleft() if self._inbox else None
 
     def _cancelled(self, number: int, frame: Any) -> None:
+        self._stirred = True
         if self.on_cancelled is not None:
             self.on_cancelled(number, frame.method.consumer_tag)
 

@@ -103,11 +103,12 @@ def test_reports_an_unknown_virtual_host(cell: AmqpCell) -> None:
 def test_closes_with_a_handshake(cell: AmqpCell) -> None:
     """Leaving sends connection.close with a code and a text, and awaits close-ok, before the socket is closed.
 
-    RabbitMQ logs connections that just end as a warning.
+    RabbitMQ logs connections that just end as a warning. The client's process ends too, before the log is read.
     """
     client = cell.connected()
     position = cell.peer.log.position()
     client.disconnect(code=200, text="done")
+    client.close()
     line = cell.await_log("closing AMQP connection", position, "the broker logs the end of the connection")
     cell.expect("[warning]" not in line, expected="an end in good order", observed=line)
     early = [text for text in cell.peer.log.since(position) if "unexpectedly closed" in text]
@@ -133,3 +134,19 @@ def test_works_on_several_channels(cell: AmqpCell) -> None:
     client.close_channel(1)
     client.publish(cell.name("inbox"), bodies[2], channel=2)
     cell.expect_received(reader, [Delivered(bodies[2])], expected="channel 2 outlives channel 1")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.CONVENIENCE,
+    spec=["AMQP 0-9-1, section 2.2.4"],
+    own_broker=True,
+)
+def test_lets_go_of_its_connection(cell: AmqpCell) -> None:
+    """After close-ok the client closes the socket, while the application's process goes on."""
+    client = cell.connected()
+    position = cell.peer.log.position()
+    client.disconnect(code=200, text="done")
+    cell.await_log("closing AMQP connection", position, "the socket is closed after close-ok")

@@ -78,13 +78,13 @@ def test_notices_a_cut(cell: AmqpCell) -> None:
 def test_notices_a_silent_broker(cell: AmqpCell) -> None:
     """A request on a connection that has gone dead without a sign ends in an error, instead of waiting for ever.
 
-    The relay holds everything back, as a half-open connection does. Heartbeats are asked for; twice their interval
-    and ten seconds pass at most.
+    The relay holds everything back in both directions, as a half-open connection does. Heartbeats are asked
+    for; twice their interval and ten seconds pass at most.
     """
     client = cell.connected(heartbeat_s=_HEARTBEAT)
     client.declare_queue(cell.name("before"), exclusive=True)
-    cell.relay().hold()
     limit = 2.0 * _HEARTBEAT + 10.0
+    cell.relay().delay(2 * limit)
     expected = f"the request ends in an error within {limit:g} s"
     try:
         client.declare_queue(cell.name("after"), exclusive=True, within=limit)
