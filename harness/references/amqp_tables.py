@@ -8,14 +8,14 @@ wrapper around its encoder. It reads floats wrongly, so no scenario has any.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pika
-import pika.data
+import pika.data  # type: ignore[import-untyped]
 
 from harness.wire import amqp
 from harness.wire.messages import ErrorCode, decode, encode
@@ -33,7 +33,7 @@ class _Number:
     value: int
 
 
-_encode_value = pika.data.encode_value
+_encode_value: Callable[[list[bytes], Any], int] = pika.data.encode_value
 
 
 def _encode_any(pieces: list[bytes], value: Any) -> int:
