@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.cells.amqp import PASSWORD, USERNAME, VHOST, AmqpCell
-from harness.cells.amqp_client import DELIVERY, Delivered
+from harness.cells.amqp_client import DELIVERY, Delivered, from_event
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
@@ -168,13 +168,18 @@ def test_reports_no_confirm_for_a_full_queue(cell: AmqpCell) -> None:
     spec=[f"{_REFERENCE}#basic.publish.mandatory", f"{_REFERENCE}#basic.return"],
     features=["confirms", "returned-messages"],
 )
-def test_hands_an_unroutable_message_back(cell: AmqpCell) -> None:
-    """A mandatory message that no queue gets comes back to the application."""
+@pytest.mark.parametrize("confirming", [False, True], ids=["plain", "confirm-mode"])
+def test_hands_an_unroutable_message_back(cell: AmqpCell, confirming: bool) -> None:
+    """A mandatory message that no queue gets comes back to the application, in confirm mode and without."""
     body = cell.body()
     client = cell.connected()
+    if confirming:
+        client.confirm()
     client.publish(cell.name("nowhere"), body, mandatory=True)
     event = client.next_event("returned", DELIVERY, "the message comes back")
-    cell.expect(event is not None, expected="the message comes back", observed=f"nothing within {DELIVERY:g} s")
+    observed = "nothing" if event is None else str(from_event(event))
+    right = event is not None and from_event(event).body == body
+    cell.expect(right, expected="the message comes back", observed=f"{observed} within {DELIVERY:g} s")
 
 
 @scenario(

@@ -285,8 +285,10 @@ impl kit::amqp::Client for Probe {
 
     fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure> {
         let connection = self.connection.take().ok_or_else(Failure::not_connected)?;
+        // The channels go after it: to drop one closes it, in the background.
+        let closed = self.done(connection.close(request.code, request.text.into()));
         self.channels.clear();
-        self.done(connection.close(request.code, request.text.into()))
+        closed
     }
 }
 
