@@ -129,7 +129,7 @@ def test_publishes_again_after_a_cut(cell: AmqpCell) -> None:
 )
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_publishes_again_after_a_broker_failure(cell: AmqpCell, how: str) -> None:
-    """After a broker restart, or its crash, the client, or the application that was told, publishes within 60 seconds."""
+    """After a restart or a crash of the broker, the client, or its application, publishes again within 60 seconds."""
     body = cell.body()
     client = cell.connected()
     client.declare_queue(cell.name("before"), exclusive=True)
