@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.brokers import mosquitto
+from harness.brokers import mosquitto, rabbitmq
 from harness.brokers.base import BrokerModule
 
-BROKERS: dict[str, BrokerModule] = {mosquitto.name: mosquitto}
+BROKERS: dict[str, BrokerModule] = {mosquitto.name: mosquitto, rabbitmq.name: rabbitmq}

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.bench import Bench, Peer
+from harness.cells.amqp import AmqpCell
 from harness.cells.base import Cell
 from harness.cells.mqtt import MqttCell
 from harness.model import Crate, Dialect, Scenario
 
 #: The `cell` of each dialect that is spoken with a peer.
-CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {Dialect.MQTT_3_1_1: MqttCell}
+CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {
+    Dialect.MQTT_3_1_1: MqttCell,
+    Dialect.AMQP_0_9_1: AmqpCell,
+}

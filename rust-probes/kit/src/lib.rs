@@ -1,10 +1,13 @@
 //! What the probes share: the wire contract of `rust-probes/WIRE.md` over standard input and output.
 //!
-//! A probe implements one trait, [`mqtt::Client`], with its crate's calls, and hands it to [`mqtt::serve`]. The kit reads
+//! A probe implements the trait of its dialect, for example [`mqtt::Client`], with its crate's calls, and hands it to
+//! that module's `serve`. The kit reads
 //! commands, checks their fields, writes replies, and keeps events until a `wait` asks for them. It depends on nothing but
 //! std, serde and serde_json, so that it builds beside a crate of any age.
 
+pub mod amqp;
 pub mod base64;
+pub mod digits;
 pub mod events;
 mod lock;
 pub mod mqtt;

@@ -1,0 +1,69 @@
+"""RabbitMQ."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Mapping
+
+from harness.model import Dialect
+
+name = "rabbitmq"
+listeners: Mapping[str, int] = {"plain": 5672}
+dialects: tuple[Dialect, ...] = (Dialect.AMQP_0_9_1,)
+
+_HEADER = b"AMQP\x00\x00\x09\x01"
+_FRAME_END = b"\xce"
+_START, _START_OK, _TUNE, _TUNE_OK, _OPEN, _OPEN_OK, _CLOSE = 10, 11, 30, 31, 40, 41, 50
+
+
+def handshake(host: str, port: int) -> None:
+    """The whole opening of a connection as guest, up to connection.open-ok (AMQP 0-9-1, section 2.2.4).
+
+    Raises:
+        OSError: another answer, or none.
+    """
+    with socket.create_connection((host, port), timeout=5.0) as connection:
+        connection.sendall(_HEADER)
+        _expect(connection, _START)
+        response = b"\x00guest\x00guest"
+        mechanism = b"\x05PLAIN" + struct.pack(">I", len(response)) + response
+        _send(connection, _START_OK, b"\x00\x00\x00\x00" + mechanism + b"\x05en_US")
+        limits = _expect(connection, _TUNE)[:6]
+        _send(connection, _TUNE_OK, limits + b"\x00\x00")
+        _send(connection, _OPEN, b"\x01/\x00\x00")
+        _expect(connection, _OPEN_OK)
+        _send(connection, _CLOSE, struct.pack(">HBHH", 200, 0, 0, 0))
+
+
+def version_in(log: str) -> str:
+    """The version in the line that RabbitMQ logs when it starts."""
+    found = re.search(r"Starting RabbitMQ (\S+) on Erlang", log)
+    return found.group(1) if found else ""
+
+
+def _send(connection: socket.socket, method: int, arguments: bytes) -> None:
+    """One method of class connection, on channel 0."""
+    payload = struct.pack(">HH", 10, method) + arguments
+    connection.sendall(struct.pack(">BHI", 1, 0, len(payload)) + payload + _FRAME_END)
+
+
+def _expect(connection: socket.socket, method: int) -> bytes:
+    """Read one frame; its arguments, where it is this method of class connection."""
+    kind, channel, size = struct.unpack(">BHI", _read(connection, 7))
+    payload = _read(connection, size + 1)
+    got = struct.unpack(">HH", payload[:4])
+    if (kind, channel, got) != (1, 0, (10, method)):
+        raise OSError(f"method 10.{method} expected, got frame type {kind} with method {got[0]}.{got[1]}")
+    return payload[4:-1]
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = connection.recv(size - len(data))
+        if not chunk:
+            raise OSError("the broker closed the connection during the handshake")
+        data += chunk
+    return data

@@ -1,0 +1,276 @@
+"""The control probe for AMQP 0-9-1: the reference client behind the wire contract.
+
+python -m harness.references.amqp_control
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+from pika.exceptions import (
+    AMQPConnectionError,
+    AMQPError,
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    NackError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+    UnroutableError,
+)
+
+from harness.errors import ReferenceFailed
+from harness.model import Dialect
+from harness.references.amqp import AmqpReference, Received, got_by_get
+from harness.references.amqp_tables import properties_from_pika, properties_to_pika, to_pika
+from harness.wire import amqp
+from harness.wire.messages import Empty, ErrorCode, decode, encode
+from harness.wire.mqtt import Confirmation, Disconnected
+from harness.wire.serve import Events, ProbeFailure, Server
+
+_REFUSALS = (
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+    NackError,
+)
+
+
+class ControlClient(Events):
+    """One method per operation; also the source of events, because pika works only while it is driven."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client: AmqpReference | None = None
+
+    def take(self, timeout: float) -> dict[str, Any] | None:
+        """The oldest event, driving pika up to `timeout` seconds."""
+        kept = super().take(0)
+        if kept is not None or self._client is None:
+            return kept if kept is not None else super().take(timeout)
+        try:
+            received = self._client.drive(max(0.0, timeout))
+        except (AMQPError, OSError) as error:
+            self._client = None
+            self.add("disconnected", Disconnected(reason=repr(error)))
+            return super().take(0)
+        if received is not None:
+            self.add("returned" if received.returned else "delivery", as_event(received))
+        return super().take(0)
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Up to connection.open-ok."""
+        client = AmqpReference(
+            request.host,
+            request.port,
+            vhost=request.vhost,
+            username=request.username,
+            password=request.password,
+            heartbeat=request.heartbeat_s,
+        )
+        client.on_cancelled = lambda channel, tag: self.add(
+            "consumer_cancelled", amqp.Cancelled(channel=channel, consumer=tag)
+        )
+        with _answers():
+            client.connect()
+        self._client = client
+        return Empty()
+
+    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
+        """queue.declare."""
+        with _answers():
+            method: Any = (
+                self._connected()
+                .channel(request.channel)
+                .queue_declare(
+                    request.queue,
+                    passive=request.passive,
+                    durable=request.durable,
+                    exclusive=request.exclusive,
+                    auto_delete=request.auto_delete,
+                    arguments=to_pika(request.arguments),
+                )
+                .method
+            )
+        return amqp.DeclareQueueReply(
+            queue=method.queue, messages=method.message_count, consumers=method.consumer_count
+        )
+
+    def declare_exchange(self, request: amqp.DeclareExchangeRequest) -> Empty:
+        """exchange.declare."""
+        with _answers():
+            self._connected().channel(request.channel).exchange_declare(
+                request.exchange,
+                request.kind,  # type: ignore[arg-type]  # pika takes any name as well
+                passive=request.passive,
+                durable=request.durable,
+                auto_delete=request.auto_delete,
+                arguments=to_pika(request.arguments),
+            )
+        return Empty()
+
+    def bind(self, request: amqp.BindRequest) -> Empty:
+        """queue.bind or exchange.bind."""
+        with _answers():
+            channel = self._connected().channel(request.channel)
+            bind = channel.queue_bind if request.destination_kind == "queue" else channel.exchange_bind
+            bind(request.destination, request.source, request.routing_key, arguments=to_pika(request.arguments))
+        return Empty()
+
+    def publish(self, request: amqp.PublishRequest) -> Confirmation:
+        """basic.publish; in confirm mode up to the confirm."""
+        client = self._connected()
+        with _answers():
+            try:
+                client.channel(request.channel).basic_publish(
+                    request.exchange,
+                    request.routing_key,
+                    decode(request.body),
+                    properties_to_pika(request.properties),
+                    mandatory=request.mandatory,
+                )
+            except UnroutableError as error:  # confirmed all the same; pika tells of the return this way
+                for message in error.messages:
+                    client.came_back(request.channel, message.method, message.properties, message.body)
+        return Confirmation(confirmed=client.is_confirming(request.channel))
+
+    def get(self, request: amqp.GetRequest) -> amqp.GetReply:
+        """basic.get."""
+        with _answers():
+            channel = self._connected().channel(request.channel)
+            method, properties, body = channel.basic_get(request.queue, auto_ack=request.no_ack)
+        received = got_by_get(request.channel, method, properties, body)
+        return amqp.GetReply(message=None if received is None else as_event(received))
+
+    def consume(self, request: amqp.ConsumeRequest) -> Empty:
+        """basic.consume."""
+        with _answers():
+            self._connected().begin_consuming(
+                request.channel,
+                request.queue,
+                auto_ack=request.no_ack,
+                exclusive=request.exclusive,
+                consumer_tag=request.consumer or None,
+                arguments=to_pika(request.arguments),
+            )
+        return Empty()
+
+    def cancel(self, request: amqp.CancelRequest) -> Empty:
+        """basic.cancel."""
+        with _answers():
+            self._connected().channel(request.channel).basic_cancel(request.consumer)
+        return Empty()
+
+    def ack(self, request: amqp.AckRequest) -> Empty:
+        """basic.ack, basic.nack or basic.reject."""
+        with _answers():
+            channel = self._connected().channel(request.channel)
+            tag = int(request.tag)
+            if request.accept:
+                channel.basic_ack(tag, request.multiple)
+            elif request.multiple:
+                channel.basic_nack(tag, request.multiple, request.requeue)
+            else:
+                channel.basic_reject(tag, request.requeue)
+        return Empty()
+
+    def qos(self, request: amqp.QosRequest) -> Empty:
+        """basic.qos."""
+        with _answers():
+            self._connected().channel(request.channel).basic_qos(
+                prefetch_count=request.prefetch_count, global_qos=request.global_
+            )
+        return Empty()
+
+    def confirm(self, request: amqp.ConfirmRequest) -> Empty:
+        """confirm.select."""
+        with _answers():
+            self._connected().confirm(request.channel)
+        return Empty()
+
+    def transaction(self, request: amqp.TransactionRequest) -> Empty:
+        """tx.select, tx.commit, tx.rollback."""
+        with _answers():
+            channel = self._connected().channel(request.channel)
+            {"select": channel.tx_select, "commit": channel.tx_commit, "rollback": channel.tx_rollback}[
+                request.action
+            ]()
+        return Empty()
+
+    def delete(self, request: amqp.DeleteRequest) -> Empty:
+        """queue.delete, exchange.delete or queue.purge."""
+        with _answers():
+            channel = self._connected().channel(request.channel)
+            acts: dict[str, Any] = {
+                "queue": channel.queue_delete,
+                "exchange": channel.exchange_delete,
+                "messages": channel.queue_purge,
+            }
+            acts[request.what](request.name)
+        return Empty()
+
+    def close_channel(self, request: amqp.CloseChannelRequest) -> Empty:
+        """channel.close."""
+        with _answers():
+            self._connected().channel(request.channel).close()
+        return Empty()
+
+    def disconnect(self, request: amqp.DisconnectRequest) -> Empty:
+        """connection.close."""
+        client = self._connected()
+        with _answers():
+            client.connection.close(request.code, request.text)
+        self._client = None
+        return Empty()
+
+    def _connected(self) -> AmqpReference:
+        if self._client is None:
+            raise ProbeFailure(ErrorCode.IO, "there is no connection")
+        return self._client
+
+
+def as_event(received: Received) -> amqp.Delivery:
+    """A received message in the contract's form."""
+    return amqp.Delivery(
+        channel=received.channel,
+        tag=str(received.tag),
+        exchange=received.exchange,
+        routing_key=received.routing_key,
+        redelivered=received.redelivered,
+        properties=properties_from_pika(received.properties),
+        body=encode(received.body),
+        consumer=received.consumer,
+    )
+
+
+@contextlib.contextmanager
+def _answers() -> Iterator[None]:
+    """pika's errors as error replies."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise ProbeFailure(ErrorCode.REFUSED, repr(error)) from error
+    except (AMQPConnectionError, OSError) as error:
+        raise ProbeFailure(ErrorCode.IO, repr(error), definite=False) from error
+    except (AMQPError, ReferenceFailed) as error:
+        raise ProbeFailure(ErrorCode.CRATE, repr(error), definite=False) from error
+
+
+def main() -> int:
+    """Serve one conversation."""
+    client = ControlClient()
+    return Server(
+        crate="pika",
+        version=version("pika"),
+        vocabulary=amqp.VOCABULARY,
+        dialects=[Dialect.AMQP_0_9_1],
+        client=client,
+        events=client,
+    ).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

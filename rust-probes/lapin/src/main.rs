@@ -1,0 +1,317 @@
+//! The probe of [lapin](https://docs.rs/lapin/4.12.3), an asynchronous client, on a tokio runtime.
+//!
+//! - Every operation follows the crate's examples
+//!   ([tokio.rs](https://docs.rs/crate/lapin/4.12.3/source/examples/tokio.rs), publisher_confirms.rs, pubsub.rs):
+//!   `Connection::connect_uri`, `create_channel`, then the channel's method of the same name as the operation.
+//! - `consume` reads the `Consumer` as a stream, as in consumer.rs, on a task; `ack` is the channel's `basic_ack`.
+//! - A connection that broke is not recovered: that is the crate's default, and reconnect_manual.rs connects again.
+
+mod tables;
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use futures_lite::StreamExt;
+use kit::amqp::{
+    Ack, Action, Bind, Cancel, Connect, Consume, DeclareExchange, DeclareQueue, Declared, Delete,
+    Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Publish, Qos, Transaction,
+    What,
+};
+use kit::mqtt::Confirmation;
+use kit::{Failure, Info};
+use lapin::options::*;
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPUri, AMQPUserInfo};
+use lapin::{Channel, Connection, ConnectionProperties, Error, ErrorKind, ExchangeKind};
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let info = Info {
+        krate: "lapin",
+        lock: include_str!("../Cargo.lock"),
+        dialects: &["amqp-0-9-1"],
+        ops: kit::amqp::OPS,
+        settings: vec![],
+        assembled: &[],
+    };
+    kit::amqp::serve(info, |events| Probe {
+        events,
+        runtime: Runtime::new().expect("a runtime"),
+        connection: None,
+        channels: HashMap::new(),
+    })
+}
+
+struct Probe {
+    events: Events,
+    runtime: Runtime,
+    connection: Option<Connection>,
+    channels: HashMap<u16, Channel>,
+}
+
+impl Probe {
+    /// The channel of this number, opened at first use.
+    fn channel(&mut self, id: u16) -> Result<Channel, Failure> {
+        if let Some(channel) = self.channels.get(&id) {
+            return Ok(channel.clone());
+        }
+        let connection = self
+            .connection
+            .as_ref()
+            .ok_or_else(Failure::not_connected)?;
+        let channel = self
+            .runtime
+            .block_on(connection.create_channel())
+            .map_err(failure)?;
+        self.channels.insert(id, channel.clone());
+        Ok(channel)
+    }
+
+    /// Waits for the end of a call of the crate.
+    fn done<T>(
+        &self,
+        call: impl std::future::Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(call).map_err(failure)
+    }
+}
+
+impl kit::amqp::Client for Probe {
+    fn connect(&mut self, request: Connect) -> Result<(), Failure> {
+        if request.tls.is_some() {
+            return Err(Failure::not_written("the probe is built without TLS"));
+        }
+        self.channels.clear();
+        let uri = AMQPUri {
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo {
+                    username: request.username,
+                    password: request.password,
+                },
+                host: request.host,
+                port: request.port,
+            },
+            vhost: request.vhost,
+            query: AMQPQueryString {
+                heartbeat: Some(request.heartbeat_s),
+                ..AMQPQueryString::default()
+            },
+            ..AMQPUri::default()
+        };
+        let connecting =
+            async { Connection::connect_uri(uri, ConnectionProperties::default()).await };
+        self.connection = Some(self.done(connecting)?);
+        Ok(())
+    }
+
+    fn declare_queue(&mut self, request: DeclareQueue) -> Result<Declared, Failure> {
+        let channel = self.channel(request.channel)?;
+        let options = QueueDeclareOptions {
+            passive: request.passive,
+            durable: request.durable,
+            exclusive: request.exclusive,
+            auto_delete: request.auto_delete,
+            nowait: false,
+        };
+        let arguments = tables::table(request.arguments)?;
+        let queue = self.done(channel.queue_declare(request.queue.into(), options, arguments))?;
+        Ok(Declared {
+            queue: queue.name().to_string(),
+            messages: queue.message_count(),
+            consumers: queue.consumer_count(),
+        })
+    }
+
+    fn declare_exchange(&mut self, request: DeclareExchange) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        let kind = match request.kind.as_str() {
+            "direct" => ExchangeKind::Direct,
+            "fanout" => ExchangeKind::Fanout,
+            "topic" => ExchangeKind::Topic,
+            "headers" => ExchangeKind::Headers,
+            other => ExchangeKind::Custom(other.to_owned()),
+        };
+        let options = ExchangeDeclareOptions {
+            passive: request.passive,
+            durable: request.durable,
+            auto_delete: request.auto_delete,
+            ..ExchangeDeclareOptions::default()
+        };
+        let arguments = tables::table(request.arguments)?;
+        self.done(channel.exchange_declare(request.exchange.into(), kind, options, arguments))
+    }
+
+    fn bind(&mut self, request: Bind) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        let arguments = tables::table(request.arguments)?;
+        let (to, from) = (request.destination.into(), request.source.into());
+        let key = request.routing_key.into();
+        match request.destination_kind {
+            Destination::Queue => {
+                self.done(channel.queue_bind(to, from, key, QueueBindOptions::default(), arguments))
+            }
+            Destination::Exchange => {
+                let options = ExchangeBindOptions::default();
+                self.done(channel.exchange_bind(to, from, key, options, arguments))
+            }
+        }
+    }
+
+    fn publish(&mut self, request: Publish) -> Result<Confirmation, Failure> {
+        let channel = self.channel(request.channel)?;
+        let options = BasicPublishOptions {
+            mandatory: request.mandatory,
+            ..BasicPublishOptions::default()
+        };
+        let properties = tables::properties(request.properties)?;
+        let (exchange, key) = (request.exchange.into(), request.routing_key.into());
+        let confirmed = self.done(async {
+            let confirm = channel.basic_publish(exchange, key, options, &request.body, properties);
+            confirm.await?.await
+        })?;
+        let confirmation = match confirmed {
+            lapin::Confirmation::NotRequested => Confirmation::HandedOver,
+            lapin::Confirmation::Ack(_) => Confirmation::Confirmed,
+            lapin::Confirmation::Nack(_) => return Err(Failure::refused("basic.nack")),
+        };
+        if let Some(message) = confirmed.take_message() {
+            let returned = told(request.channel, None, message.delivery);
+            self.events.push(Event::Returned(returned));
+        }
+        Ok(confirmation)
+    }
+
+    fn get(&mut self, request: Get) -> Result<Option<Delivery>, Failure> {
+        let channel = self.channel(request.channel)?;
+        let options = BasicGetOptions {
+            no_ack: request.no_ack,
+        };
+        let got = self.done(channel.basic_get(request.queue.into(), options))?;
+        Ok(got.map(|message| told(request.channel, None, message.delivery)))
+    }
+
+    fn consume(&mut self, request: Consume) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        let options = BasicConsumeOptions {
+            no_ack: request.no_ack,
+            exclusive: request.exclusive,
+            ..BasicConsumeOptions::default()
+        };
+        let arguments = tables::table(request.arguments)?;
+        let (queue, tag) = (request.queue.into(), request.consumer.into());
+        let mut consumer = self.done(channel.basic_consume(queue, tag, options, arguments))?;
+        let (id, events) = (request.channel, self.events.clone());
+        self.runtime.spawn(async move {
+            let tag = consumer.tag().to_string();
+            while let Some(next) = consumer.next().await {
+                events.push(match next {
+                    Ok(delivery) => Event::Delivery(told(id, Some(tag.clone()), delivery)),
+                    Err(error) => Event::Disconnected {
+                        reason: error.to_string(),
+                    },
+                });
+            }
+            // The stream of a cancelled consumer ends.
+            events.push(Event::ConsumerCancelled {
+                channel: id,
+                consumer: tag,
+            });
+        });
+        Ok(())
+    }
+
+    fn cancel(&mut self, request: Cancel) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        self.done(channel.basic_cancel(request.consumer.into(), BasicCancelOptions::default()))
+    }
+
+    fn ack(&mut self, request: Ack) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        let (multiple, requeue) = (request.multiple, request.requeue);
+        match (request.accept, multiple) {
+            (true, _) => self.done(channel.basic_ack(request.tag, BasicAckOptions { multiple })),
+            (false, true) => {
+                let options = BasicNackOptions { multiple, requeue };
+                self.done(channel.basic_nack(request.tag, options))
+            }
+            (false, false) => {
+                self.done(channel.basic_reject(request.tag, BasicRejectOptions { requeue }))
+            }
+        }
+    }
+
+    fn qos(&mut self, request: Qos) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        let options = BasicQosOptions {
+            global: request.global,
+        };
+        self.done(channel.basic_qos(request.prefetch_count, options))
+    }
+
+    fn confirm(&mut self, request: OnChannel) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        self.done(channel.confirm_select(ConfirmSelectOptions::default()))
+    }
+
+    fn transaction(&mut self, request: Transaction) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        match request.action {
+            Action::Select => self.done(channel.tx_select()),
+            Action::Commit => self.done(channel.tx_commit()),
+            Action::Rollback => self.done(channel.tx_rollback()),
+        }
+    }
+
+    fn delete(&mut self, request: Delete) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        let name = request.name.into();
+        match request.what {
+            What::Queue => self
+                .done(channel.queue_delete(name, QueueDeleteOptions::default()))
+                .map(|_count| ()),
+            What::Messages => self
+                .done(channel.queue_purge(name, QueuePurgeOptions::default()))
+                .map(|_count| ()),
+            What::Exchange => {
+                self.done(channel.exchange_delete(name, ExchangeDeleteOptions::default()))
+            }
+        }
+    }
+
+    fn close_channel(&mut self, request: OnChannel) -> Result<(), Failure> {
+        let channel = self.channel(request.channel)?;
+        self.channels.remove(&request.channel);
+        self.done(channel.close(200, "OK".into()))
+    }
+
+    fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure> {
+        let connection = self.connection.take().ok_or_else(Failure::not_connected)?;
+        // The channels go after it: to drop one closes it, in the background.
+        let closed = self.done(connection.close(request.code, request.text.into()));
+        self.channels.clear();
+        closed
+    }
+}
+
+fn told(channel: u16, consumer: Option<String>, message: lapin::message::Delivery) -> Delivery {
+    Delivery {
+        channel,
+        tag: message.delivery_tag,
+        exchange: message.exchange.to_string(),
+        routing_key: message.routing_key.to_string(),
+        redelivered: Some(message.redelivered),
+        properties: tables::told(&message.properties),
+        body: message.data,
+        consumer,
+    }
+}
+
+fn failure(error: Error) -> Failure {
+    match error.kind() {
+        ErrorKind::ProtocolError(_) => Failure::refused(error),
+        ErrorKind::IOError(_) | ErrorKind::MissingHeartbeatError => Failure::io(error).indefinite(),
+        ErrorKind::InvalidConnectionState(_) | ErrorKind::InvalidChannelState(..) => {
+            Failure::io(error)
+        }
+        _ => Failure::krate(error),
+    }
+}

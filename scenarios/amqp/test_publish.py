@@ -1,0 +1,255 @@
+"""Publishing: the crate publishes, pika's consumer reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cells.amqp import PASSWORD, USERNAME, VHOST, AmqpCell
+from harness.cells.amqp_client import DELIVERY, Delivered, from_event
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.scenario import scenario
+
+_REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
+_CONFIRMS = "https://www.rabbitmq.com/docs/confirms#publisher-confirms"
+MEGABYTE = 1_000_000
+
+#: Every basic property; delivery mode 2 is persistent.
+PROPERTIES = {
+    "content_type": "application/json",
+    "content_encoding": "identity",
+    "delivery_mode": 2,
+    "priority": 7,
+    "correlation_id": "c-1",
+    "reply_to": "answers",
+    "expiration": "600000",
+    "message_id": "m-1",
+    "timestamp": "1700000000",
+    "type": "reading",
+    "app_id": "iotyet",
+}
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[f"{_REFERENCE}#basic.publish", "AMQP 0-9-1, section 4.2.6"],
+)
+@pytest.mark.parametrize(
+    "body",
+    [b"", bytes(range(256)), None],
+    ids=["empty", "every-byte", "1-MB"],
+)
+def test_publishes_a_body(cell: AmqpCell, body: bytes | None) -> None:
+    """What is published arrives byte for byte: an empty body, every byte value, and a megabyte in many frames."""
+    reader = cell.reference(queue=cell.name("inbox"))
+    data, last = cell.body(MEGABYTE) if body is None else body, cell.body()
+    client = cell.connected()
+    client.publish(cell.name("inbox"), data)
+    client.publish(cell.name("inbox"), last)
+    wanted = [Delivered(item, cell.name("inbox"), "") for item in (data, last)]
+    cell.expect_received(reader, wanted, expected="the message and the one after it arrive")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["AMQP 0-9-1, section 4.2.6.1", f"{_REFERENCE}#class.basic"],
+)
+def test_publishes_all_properties(cell: AmqpCell) -> None:
+    """All basic properties arrive with the message."""
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    cell.connected().publish(cell.name("inbox"), body, properties=PROPERTIES)
+    cell.expect_received(reader, [Delivered(body, properties=PROPERTIES)], expected="the message with its properties")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.SECURITY,
+    spec=["https://www.rabbitmq.com/docs/validated-user-id"],
+)
+def test_publishes_its_user_id(cell: AmqpCell) -> None:
+    """The property user-id, which RabbitMQ checks against the login, arrives."""
+    reader, body = cell.reference(vhost=VHOST, queue=cell.name("inbox")), cell.body()
+    client = cell.connected(vhost=VHOST, username=USERNAME, password=PASSWORD)
+    client.publish(cell.name("inbox"), body, properties={"user_id": USERNAME})
+    cell.expect_received(
+        reader, [Delivered(body, properties={"user_id": USERNAME})], expected="the message with its user-id"
+    )
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["AMQP 0-9-1, section 4.2.6.2", f"{_REFERENCE}#connection.tune-ok.frame-max"],
+)
+@pytest.mark.parametrize("difference", [-9, -8, -7, -1, 0, 1], ids=lambda difference: f"frame-max{difference:+d}")
+def test_publishes_bodies_around_the_frame_size(cell: AmqpCell, difference: int) -> None:
+    """Bodies whose size is about that of the largest frame arrive whole, and so does what follows."""
+    reader = cell.reference(queue=cell.name("inbox"))
+    data, last = cell.body(131072 + difference), cell.body()
+    client = cell.connected()
+    client.publish(cell.name("inbox"), data)
+    client.publish(cell.name("inbox"), last)
+    cell.expect_received(reader, [Delivered(data), Delivered(last)], expected="both messages arrive")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["AMQP 0-9-1, section 4.7"],
+    deadline=60.0,
+)
+def test_publishes_a_thousand_messages_in_order(cell: AmqpCell) -> None:
+    """A thousand messages of one channel arrive once each, in order."""
+    reader = cell.reference(queue=cell.name("inbox"))
+    bodies = [cell.body(64) for _ in range(1000)]
+    client = cell.connected()
+    for body in bodies:
+        client.publish(cell.name("inbox"), body)
+    cell.expect_received(reader, [Delivered(body) for body in bodies], expected="all messages in order")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_CONFIRMS],
+    features=["confirms"],
+)
+def test_waits_for_the_confirm(cell: AmqpCell) -> None:
+    """On a channel in confirm mode a publish completes when the broker has the message, and not before."""
+    reference = cell.reference()
+    name, body = cell.queue(reference), cell.body()
+    client = cell.connected()
+    client.confirm()
+    confirmed = client.publish(name, body)
+    cell.expect(confirmed, expected="the crate reports the broker's confirm", observed="it reports only the hand-over")
+    ready = reference.ready(name)
+    cell.expect(ready == 1, expected="the message is in the queue by then", observed=f"{ready} messages")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_CONFIRMS],
+    features=["confirms"],
+)
+def test_reports_no_confirm_for_a_full_queue(cell: AmqpCell) -> None:
+    """A publish that the broker refuses (basic.nack: the queue is full) does not end as if it were confirmed."""
+    reference = cell.reference()
+    name = cell.queue(reference, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    client = cell.connected()
+    client.confirm()
+    client.publish(name, cell.body())
+    cell.expect_refused(
+        lambda: client.publish(name, cell.body()),
+        expected="the publish ends in an error, because the broker answered basic.nack",
+    )
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[f"{_REFERENCE}#basic.publish.mandatory", f"{_REFERENCE}#basic.return"],
+    features=["confirms", "returned-messages"],
+)
+@pytest.mark.parametrize("confirming", [False, True], ids=["plain", "confirm-mode"])
+def test_hands_an_unroutable_message_back(cell: AmqpCell, confirming: bool) -> None:
+    """A mandatory message that no queue gets comes back to the application, in confirm mode and without."""
+    body = cell.body()
+    client = cell.connected()
+    if confirming:
+        client.confirm()
+    client.publish(cell.name("nowhere"), body, mandatory=True)
+    event = client.next_event("returned", DELIVERY, "the message comes back")
+    observed = "nothing" if event is None else str(from_event(event))
+    right = event is not None and from_event(event).body == body
+    cell.expect(right, expected="the message comes back", observed=f"{observed} within {DELIVERY:g} s")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[f"{_REFERENCE}#class.tx"],
+    features=["transactions"],
+)
+def test_publishes_in_a_transaction(cell: AmqpCell) -> None:
+    """What is published in a transaction arrives after commit, and never after rollback."""
+    reader = cell.reference(queue=cell.name("inbox"))
+    dropped, kept = cell.body(), cell.body()
+    client = cell.connected()
+    client.transaction("select")
+    client.publish(cell.name("inbox"), dropped)
+    client.transaction("rollback")
+    client.publish(cell.name("inbox"), kept)
+    client.transaction("commit")
+    cell.expect_received(reader, [Delivered(kept)], expected="the committed message alone arrives")
+
+
+#: Values of field tables in the contract's form that pika can read.
+HEADERS = {
+    "t-true": {"t": "t", "v": True},
+    "t-false": {"t": "t", "v": False},
+    "b": {"t": "b", "v": -5},
+    "B": {"t": "B", "v": 200},
+    "s": {"t": "s", "v": -3000},
+    "u": {"t": "u", "v": 60000},
+    "I": {"t": "I", "v": -40},
+    "i": {"t": "i", "v": 4000000000},
+    "l": {"t": "l", "v": str(-(2**40))},
+    "D": {"t": "D", "v": "3.14"},
+    "S": {"t": "S", "v": "Küche"},
+    "A": {"t": "A", "v": [{"t": "I", "v": 1}, {"t": "S", "v": "two"}]},
+    "T": {"t": "T", "v": "1700000000"},
+    "F": {"t": "F", "v": {"inner": {"t": "S", "v": "yes"}}},
+    "V": {"t": "V", "v": None},
+}
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["AMQP 0-9-1, section 4.2.5.5", "https://www.rabbitmq.com/docs/amqp-0-9-1-errata#section_3"],
+)
+@pytest.mark.parametrize("kind", list(HEADERS))
+def test_publishes_a_header(cell: AmqpCell, kind: str) -> None:
+    """A header of each type arrives with its value."""
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    properties = {"headers": {"value": HEADERS[kind]}}
+    cell.connected().publish(cell.name("inbox"), body, properties=properties)
+    cell.expect_received(reader, [Delivered(body, properties=properties)], expected="the message with its header")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.INTEROP,
+    spec=["https://www.rabbitmq.com/docs/amqp-0-9-1-errata#section_3"],
+    features=["table-type-x"],
+)
+def test_publishes_a_header_of_bytes(cell: AmqpCell) -> None:
+    """A header that is a byte array, which RabbitMQ adds to the specification's types, arrives with its value."""
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    properties = {"headers": {"value": {"t": "x", "v": "AP8="}}}
+    cell.connected().publish(cell.name("inbox"), body, properties=properties)
+    cell.expect_received(reader, [Delivered(body, properties=properties)], expected="the message with its header")

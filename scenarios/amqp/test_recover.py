@@ -1,0 +1,168 @@
+"""Silence, cuts and restarts: staying connected, noticing the end, and working again."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cells.amqp import AmqpCell
+from harness.cells.amqp_client import RECOVERY, Delivered
+from harness.errors import CrateTimeout, RefusedByCrate
+from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.scenario import scenario
+
+#: Seconds between heartbeats, where a scenario asks for them.
+_HEARTBEAT = 4
+#: Seconds of silence: longer than the two intervals after which a broker gives a silent client up.
+_SILENCE = 3.0 * _HEARTBEAT
+
+_HEARTBEATS = "AMQP 0-9-1, section 4.2.7"
+_PRACTICE = "https://www.rabbitmq.com/docs/heartbeats"
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.LOSS,
+    spec=[_HEARTBEATS, _PRACTICE],
+    deadline=60.0,
+    timer=_SILENCE,
+)
+def test_stays_connected_while_idle(cell: AmqpCell) -> None:
+    """A client that has nothing to say keeps its connection and its consumer.
+
+    It sends heartbeats, or agrees with the broker on none.
+    """
+    reference = cell.reference()
+    name, body = cell.queue(reference), cell.body()
+    client = cell.connected(heartbeat_s=_HEARTBEAT)
+    client.consume(name)
+    client.idle(_SILENCE)
+    cell.expect(
+        cell.relay().accepted == 1,
+        expected=f"one connection over {_SILENCE:g} s of silence",
+        observed=f"the crate made {cell.relay().accepted} connections",
+    )
+    reference.publish(name, body)
+    cell.expect_delivered(client, [Delivered(body, redelivered=False)], expected="the idle client still gets messages")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_PRACTICE],
+    deadline=60.0,
+)
+def test_notices_a_cut(cell: AmqpCell) -> None:
+    """After its connection was cut, the client's next request ends in an error, or works on a new connection."""
+    client = cell.connected()
+    client.declare_queue(cell.name("before"), exclusive=True)
+    cell.relay().cut()
+    try:
+        client.declare_queue(cell.name("after"), exclusive=True)
+    except RefusedByCrate as error:
+        cell.expect(error.code != "timeout", expected="an error, or a new connection", observed=error.observed)
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_HEARTBEATS, _PRACTICE],
+    deadline=60.0,
+    timer=2.0 * _HEARTBEAT + 10.0,
+)
+def test_notices_a_silent_broker(cell: AmqpCell) -> None:
+    """A request on a connection that has gone dead without a sign ends in an error, instead of waiting for ever.
+
+    The relay holds everything back in both directions, as a half-open connection does. Heartbeats are asked
+    for; twice their interval and ten seconds pass at most.
+    """
+    client = cell.connected(heartbeat_s=_HEARTBEAT)
+    client.declare_queue(cell.name("before"), exclusive=True)
+    limit = 2.0 * _HEARTBEAT + 10.0
+    cell.relay().delay(2 * limit)
+    expected = f"the request ends in an error within {limit:g} s"
+    try:
+        client.declare_queue(cell.name("after"), exclusive=True, within=limit)
+    except RefusedByCrate as error:
+        cell.remark(f"as expected: {error.observed}")
+        return
+    except CrateTimeout as error:
+        raise CrateTimeout("the crate went on waiting for an answer", expected=expected) from error
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_PRACTICE],
+    needs=[Need.RECONNECT],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_publishes_again_after_a_cut(cell: AmqpCell) -> None:
+    """After its connection was cut, the client, or the application that was told, publishes again within 60 seconds."""
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    client = cell.connected()
+    client.declare_queue(cell.name("before"), exclusive=True)
+    cell.relay().cut()
+    client.recover()
+    client.publish(cell.name("inbox"), body)
+    cell.expect_received(reader, [Delivered(body)], expected="a message published after the cut arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_PRACTICE],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=240.0,
+    timer=RECOVERY,
+)
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_publishes_again_after_a_broker_failure(cell: AmqpCell, how: str) -> None:
+    """After a restart or a crash of the broker, the client, or its application, publishes again within 60 seconds."""
+    body = cell.body()
+    client = cell.connected()
+    client.declare_queue(cell.name("before"), exclusive=True)
+    cell.peer.control.kill() if how == "kill" else cell.peer.control.restart()
+    client.recover()
+    reader = cell.reference(queue=cell.name("inbox"))
+    client.publish(cell.name("inbox"), body)
+    cell.expect_received(reader, [Delivered(body)], expected="a message published after the restart arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["https://www.rabbitmq.com/docs/reliability", "AMQP 0-9-1, section 1.2.1: persistent"],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=240.0,
+    timer=RECOVERY,
+)
+def test_keeps_persistent_messages_over_a_broker_restart(cell: AmqpCell) -> None:
+    """A persistent message in a durable queue outlives a broker restart, and is read after the client is back.
+
+    No crash: RabbitMQ may forget a queue that was declared moments before one.
+    """
+    body = cell.body()
+    client = cell.connected()
+    client.declare_queue(cell.name("store"), durable=True)
+    client.publish(cell.name("store"), body, properties={"delivery_mode": 2})
+    reference = cell.reference()
+    cell.await_ready(reference, cell.name("store"), 1, "the message is in the queue")
+    reference.close()
+    cell.peer.control.restart()
+    client.recover()
+    cell.expect_message(client.get(cell.name("store")), Delivered(body), expected="the persistent message")
