@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from harness.brokers import mosquitto
+from harness.brokers import kafka, mosquitto
 from harness.brokers.base import BrokerModule
 
-BROKERS: dict[str, BrokerModule] = {mosquitto.name: mosquitto}
+BROKERS: dict[str, BrokerModule] = {
+    mosquitto.name: mosquitto,
+    kafka.name: kafka,
+}

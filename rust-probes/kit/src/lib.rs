@@ -6,6 +6,7 @@
 
 pub mod base64;
 pub mod events;
+pub mod kafka;
 mod lock;
 pub mod mqtt;
 mod session;
