@@ -16,8 +16,8 @@ PROBES = ("probe0", "probe1", "probe2", "probe3")
 listeners: Mapping[str, int] = {"plain": 9092} | {probe: 9100 + number for number, probe in enumerate(PROBES)}
 dialects: tuple[Dialect, ...] = (Dialect.KAFKA,)
 
-#: Where relays listen, each on the port that its listener has on 127.0.0.1: Docker holds that port as long as the broker
-#: lives, so that nobody else is given it.
+#: Where relays listen, each on the port that its listener has on 127.0.0.1: Docker holds that port as long as the
+#: broker lives, so that nobody else is given it.
 RELAY_HOST = "127.0.1.1"
 
 #: ApiVersions version 0 with correlation id 7 and client id "ready" (KIP-35); every version of Kafka answers it.

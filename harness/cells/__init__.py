@@ -7,8 +7,12 @@ from pathlib import Path
 
 from harness.bench import Bench, Peer
 from harness.cells.base import Cell
+from harness.cells.kafka import KafkaCell
 from harness.cells.mqtt import MqttCell
 from harness.model import Crate, Dialect, Scenario
 
 #: The `cell` of each dialect that is spoken with a peer.
-CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {Dialect.MQTT_3_1_1: MqttCell}
+CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {
+    Dialect.MQTT_3_1_1: MqttCell,
+    Dialect.KAFKA: KafkaCell,
+}

@@ -6,6 +6,7 @@ https://kafka-python.readthedocs.io/
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
+from kafka.partitioner import murmur2
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from harness.errors import ReferenceFailed
@@ -75,6 +77,11 @@ class KafkaReference:
         with _step(f"create the topic {topic}"):
             self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 where it is not there."""
+        with _step(f"ask for the partitions of {topic}"):
+            return len(self._reader().partitions_for_topic(topic) or ())
+
     def delete_topic(self, topic: str) -> None:
         """Delete a topic."""
         with _step(f"delete the topic {topic}"):
@@ -99,6 +106,24 @@ class KafkaReference:
             ]
             producer.flush(STEP)
             return [future.get(timeout=STEP).offset for future in futures]
+
+    def produce_in_transaction(self, topic: str, records: Sequence[Written], *, commit: bool = True) -> None:
+        """Produce records in a transaction of their own, which ends committed or aborted."""
+        with _step(f"produce to {topic} in a transaction"):
+            name = f"{topic}-{secrets.token_hex(4)}"
+            producer = KafkaProducer(**self._options, transactional_id=name, max_block_ms=int(STEP * 1000))
+            try:
+                producer.init_transactions()
+                producer.begin_transaction()
+                futures = [producer.send(topic, value=record.value, key=record.key) for record in records]
+                for future in futures:
+                    future.get(timeout=STEP)
+                if commit:
+                    producer.commit_transaction()
+                else:
+                    producer.abort_transaction()
+            finally:
+                producer.close(1.0)
 
     def read_all(self, topic: str) -> list[Read]:
         """Every record that the topic has now, in the order of partitions and offsets."""
@@ -190,3 +215,8 @@ def _step(what: str) -> Iterator[None]:
 def values(records: Iterable[Read]) -> list[bytes | None]:
     """The records' values."""
     return [record.value for record in records]
+
+
+def java_partition(key: bytes, partitions: int) -> int:
+    """Where Kafka's own client puts a key: murmur2, its sign dropped, modulo the number of partitions."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions

@@ -19,6 +19,7 @@ from harness.model import Dialect
 from harness.references.kafka import REQUEST_LIMIT, Read, as_read
 from harness.wire import kafka
 from harness.wire.messages import Empty, ErrorCode, Setting, decode, encode
+from harness.wire.mqtt import Disconnected
 from harness.wire.serve import Events, ProbeFailure, Server
 
 #: Milliseconds that one poll of the consumer takes where nothing comes.
@@ -143,7 +144,7 @@ class ControlClient:
         self.deliver(as_read(record))
 
     def _lost(self, error: Exception) -> None:
-        self._events.add("disconnected", kafka.Disconnected(reason=f"{type(error).__name__}: {error}"))
+        self._events.add("disconnected", Disconnected(reason=f"{type(error).__name__}: {error}"))
 
     def _send(self, producer: Any, record: kafka.Record) -> Any:
         return producer.send(
