@@ -213,8 +213,9 @@ def test_consumes_every_byte(cell: KafkaCell) -> None:
     deadline=60.0,
 )
 def test_consumes_a_batch(cell: KafkaCell, count: int) -> None:
-    """Many records are delivered once each, in their order."""
-    _delivers(cell, *_numbered(cell, count), expected=f"the crate delivers the {count} records in their order")
+    """Many records are delivered once each, in their order, to a client that is told to fetch up to 1 MiB."""
+    expected = f"the crate delivers the {count} records in their order"
+    _delivers(cell, *_numbered(cell, count), expected=expected, fetch_max_bytes=1024 * 1024)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy"])

@@ -33,7 +33,6 @@ def test_tells_the_earliest_and_the_latest_offset(cell: KafkaCell) -> None:
     requirement=Requirement.MAY,
     consequence=Consequence.INTEROP,
     spec=["https://cwiki.apache.org/confluence/display/KAFKA/KIP-79"],
-    features=["offsets-by-time"],
     deadline=45.0,
 )
 def test_looks_an_offset_up_by_time(cell: KafkaCell) -> None:
