@@ -33,8 +33,6 @@ LABEL = "iotyet.run"
 PORTS = range(20_000, 32_000)
 #: Seconds from start to the first handshake. A busy machine needs ten times what an idle one does.
 READY_LIMIT = 60.0
-#: Seconds from the first handshake until the log has to state the version.
-_VERSION_LIMIT = 10.0
 _PORT_ATTEMPTS = 10
 
 
@@ -100,7 +98,7 @@ def start(
         container, published = _run_container(client, module, line, image, mark, ports)
         try:
             _await_ready(container, module, published)
-            version = _version(container, module)
+            version = module.version_in(container.logs().decode("utf-8", "replace"))
             if not version.startswith(line.version_prefix):
                 raise Unavailable(
                     f"{image.name} runs version {version or 'unknown'}, which is not of the line {line.id}"
@@ -190,16 +188,6 @@ def _await_ready(container: Container, module: BrokerModule, published: Mapping[
             if time.monotonic() > end:
                 raise BrokerFailed(f"the broker answered no handshake within {READY_LIMIT:g} s: {error}") from error
         time.sleep(0.05)
-
-
-def _version(container: Container, module: BrokerModule) -> str:
-    """The version that the log states, which may be some lines behind the first handshake; empty where it does not."""
-    end = time.monotonic() + _VERSION_LIMIT
-    while not (version := module.version_in(container.logs().decode("utf-8", "replace"))):
-        if time.monotonic() > end:
-            break
-        time.sleep(0.05)
-    return version
 
 
 class BrokerControl:
