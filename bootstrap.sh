@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 
+started=$(date +%s)
 say() { printf 'iotyet: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 2; }
 
@@ -52,4 +53,4 @@ export VIRTUAL_ENV="$PWD/.venv"
 "$uv" pip sync --quiet --require-hashes requirements.lock
 "$uv" pip install --quiet --no-deps --no-build-isolation --editable .
 printf '%s\n' "$wanted" > "$stamp"
-say "Python environment ready (.venv)"
+say "Python environment ready (.venv): $(($(date +%s) - started)) s"

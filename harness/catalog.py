@@ -54,6 +54,8 @@ def load_toml(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, "the file", f"is not UTF-8: {error.reason} at byte {error.start}") from error
     except OSError as error:
         raise ConfigError(path, "the file", f"cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:

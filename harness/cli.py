@@ -113,8 +113,9 @@ def run(
         session = RunSession.begin(Profile(profile), _selection(crates, expression, broker))
     code: int | None = FAULT
     try:
-        with session.phase("builds and brokers"):
-            _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines, expression)
+        # With an expression nobody knows yet what is needed: then the cells start it.
+        if not expression:
+            _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines)
         with session.phase("cells"):
             pytest_code = pytest.main(_pytest_arguments(session, crates, expression, broker, profile, jobs, resume))
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
@@ -144,28 +145,22 @@ def _covered(crates: tuple[Crate, ...], profile: Profile) -> tuple[Crate, ...]:
     return tuple(crate for crate in crates if profile.covers(crate.profile))
 
 
-def _start_ahead(
-    session: RunSession, crates: tuple[Crate, ...], lines: tuple[BrokerLine, ...], expression: str
-) -> None:
-    """Build and start what the run will need, with progress; failures are the cells' to tell.
-
-    With an expression nobody knows yet what is needed: then the cells start it.
-    """
-    if expression:
-        return
+def _start_ahead(session: RunSession, crates: tuple[Crate, ...], lines: tuple[BrokerLine, ...]) -> None:
+    """Build and start what the run will need, with progress; failures are the cells' to tell."""
     bench = Bench(session.folder, session.mark, _say)
+    built = [crate for crate in crates if crate.role is not Role.CONTROL]
     try:
-        for number, crate in enumerate(crates, 1):
-            if crate.role is Role.CONTROL:
-                continue
-            _say(f"crate {number} of {len(crates)}: {crate.id}")
-            _quietly(bench.published, crate)
-            if crate.has_probe:
-                _quietly(bench.repaired, crate)
-        for line in lines:
-            if any(set(line.dialects) & set(crate.dialects) for crate in crates):
-                _say(f"broker {line.id}")
-                _quietly(bench.shared_peer, line)
+        with session.phase("builds"):
+            for number, crate in enumerate(built, 1):
+                _say(f"crate {number} of {len(built)}: {crate.id}")
+                _quietly(bench.published, crate)
+                if crate.has_probe:
+                    _quietly(bench.repaired, crate)
+        with session.phase("brokers"):
+            for line in lines:
+                if any(set(line.dialects) & set(crate.dialects) for crate in crates):
+                    _say(f"broker {line.id}")
+                    _quietly(bench.shared_peer, line)
     finally:
         bench.close()
 
@@ -197,10 +192,12 @@ def _pytest_arguments(
 
 def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) -> int:
     """Write the report, print the matrix, and return the exit code."""
-    session.note_brokers()
     folder = session.folder
-    built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
-    code = matrix.exit_code(built, interrupted, tolerate_unreachable=tolerate_unreachable)
+    plan, cells = folder.read_plan(), folder.read_cells()
+    code = matrix.exit_code(
+        matrix.build(folder.read_run(), plan, cells), interrupted, tolerate_unreachable=tolerate_unreachable
+    )
+    built = matrix.build(session.complete(None if interrupted else code), plan, cells)
     index = report.write(folder, built)
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)

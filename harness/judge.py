@@ -81,6 +81,9 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
                 control = attempt(bench, question, question.control, peer, body, "control")
     except AttemptError as error:  # a lease: the broker or the probe could not be had
         attempts.append(Attempt(error.verdict, error.expected, error.observed, 0.0))
+    except Exception as error:  # a bug of ours must cost this cell and not the run
+        observed = f"the harness failed: {type(error).__name__}: {error}"
+        attempts.append(Attempt(Verdict.BROKEN, "", observed, 0.0))
     return _result(question, attempts, control, version, options)
 
 
@@ -113,7 +116,9 @@ def attempt(bench: Bench, question: Question, crate: Crate, peer: Peer | None, b
         observed = declared.reason if declared else f"{error.observed}; crates.toml does not declare that"
     except AttemptError as error:
         verdict, expected, observed = error.verdict, error.expected, error.observed
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # pytest's outcomes are no Exception, and no scenario decides a verdict
         verdict, observed = Verdict.BROKEN, f"the scenario or the harness failed: {type(error).__name__}: {error}"
         cell.remark(traceback.format_exc())
     seconds = time.monotonic() - started
@@ -205,7 +210,7 @@ def _worst(attempts: list[Attempt]) -> Attempt:
 def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
     """What the probe sets to something else than the crate's default, one sentence each."""
     return tuple(
-        f"{setting.name} = {setting.value} (default: {setting.default}; {setting.source})"
+        f"{setting.name} = {setting.value} (default {setting.default}, {setting.source})"
         for setting in bench.hello(crate).settings
     )
 

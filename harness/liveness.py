@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -37,8 +38,10 @@ class Mark:
         return cls(run, Path(lock)) if separator and run and lock else None
 
     def is_live(self) -> bool:
-        """True while the run's lock is held by that very run."""
-        return self.lock.is_file() and _holder(self.lock) == self.run
+        """True while the run's lock is held by that very run, or by one that has not said yet who it is."""
+        if not self.lock.is_file() or not _is_held(self.lock):
+            return False
+        return bool(_owner(self.lock).get("run", self.run) == self.run)
 
 
 def _owner_file(lock: Path) -> Path:
@@ -46,17 +49,23 @@ def _owner_file(lock: Path) -> Path:
     return lock.with_suffix(".owner")
 
 
-def _holder(lock: Path) -> str | None:
-    """The run that holds `lock` now; null where it is free."""
+def _is_held(lock: Path) -> bool:
     probe = FileLock(lock)
     try:
         probe.acquire(timeout=0)
     except Timeout:
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return str(json.loads(_owner_file(lock).read_text(encoding="utf-8"))["run"])
-        return None
+        return True
     probe.release()
-    return None
+    return False
+
+
+def _owner(lock: Path) -> dict[str, Any]:
+    """Who holds the lock, as far as that is written down; it is written after the lock is taken."""
+    with contextlib.suppress(OSError, ValueError):
+        owner = json.loads(_owner_file(lock).read_text(encoding="utf-8"))
+        if isinstance(owner, dict):
+            return owner
+    return {}
 
 
 class RunLock:
@@ -76,8 +85,7 @@ class RunLock:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            owner = _owner_file(self.mark.lock)
-            known = json.loads(owner.read_text(encoding="utf-8")) if owner.is_file() else {}
+            known = _owner(self.mark.lock)
             raise UsageError(
                 f"another run works in {self.mark.lock.parent}: run {known.get('run', 'unknown')}, "
                 f"process {known.get('pid', 'unknown')}; wait for it, end it, or use another checkout"

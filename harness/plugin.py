@@ -171,10 +171,12 @@ class ScenarioPlugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note every cell before anything is deselected; then leave out what was not asked for."""
         self._planned = [item for item in items if _is_scenario(item)]
-        done = set()
-        if self._folder is not None and self._config.getoption("iotyet_resume"):
-            done = {cell.key for cell in self._folder.read_cells()}
-        wanted = [item for item in self._planned if self._is_selected(item) and _key(item) not in done]
+        wanted = [item for item in self._planned if self._is_selected(item)]
+        if self._folder is not None and self._config.getoption("iotyet_resume") and self._folder.has_plan():
+            # What was asked for then, less what is done.
+            missing = {cell.key for cell in self._folder.read_plan().cells if cell.selected}
+            missing -= {cell.key for cell in self._folder.read_cells()}
+            wanted = [item for item in self._planned if _key(item) in missing]
         # What waits for a protocol's timer goes first: it costs no work, and the rest runs meanwhile.
         wanted.sort(key=lambda item: -_scenario(item).timer)
         left_out = set(self._planned) - set(wanted)

@@ -37,6 +37,7 @@ class RunSession:
         self.mark: Mark = lock.mark
         self._lock = lock
         self._started = time.monotonic()
+        self._completed = False
         self._phases: dict[str, float] = {}
         self._before = folder.read_run().seconds
 
@@ -97,12 +98,8 @@ class RunSession:
             self._phases[name] = round(self._phases.get(name, 0.0) + seconds, 2)
             print(f"iotyet: {name}: {seconds:.1f} s", file=sys.stderr, flush=True)
 
-    def note_brokers(self) -> None:
-        """Write what is known of brokers and builds into the header, before the report is made from it."""
-        self._complete_header(None)
-
     def end(self, exit_code: int | None) -> None:
-        """End the run: its containers and processes go, its header is completed.
+        """End the run: its containers and processes go, its header is completed where it is not.
 
         Args:
             exit_code: null where the run was interrupted and can be resumed.
@@ -110,12 +107,15 @@ class RunSession:
         try:
             remove_containers(lambda mark: mark == self.mark)
             end_own_processes(self.mark)
-            self._complete_header(exit_code)
+            if not self._completed:
+                self.complete(exit_code)
         finally:
             os.environ.pop(RUN_MARK, None)
             self._lock.release()
 
-    def _complete_header(self, exit_code: int | None) -> None:
+    def complete(self, exit_code: int | None) -> RunInfo:
+        """Complete the header, from which the report is made, and return it."""
+        self._completed = True
         info = self.folder.read_run()
         leases = Leases(self.folder.path / "leases")
         builds = {**leases.obtained("build-"), **leases.obtained("published-"), **leases.obtained("vetted-")}
@@ -126,16 +126,16 @@ class RunSession:
             {key: broker[key] for key in ("line", "version", "provider", "image", "digest")}
             for broker in leases.obtained("broker-").values()
         ]
-        self.folder.write_run(
-            replace(
-                info,
-                seconds=round(self._before + time.monotonic() - self._started, 1),
-                exit=exit_code,
-                phases={**info.phases, **self._phases},
-                brokers=tuple(brokers) or info.brokers,
-                builds={**info.builds, **builds},
-            )
+        completed = replace(
+            info,
+            seconds=round(self._before + time.monotonic() - self._started, 1),
+            exit=exit_code,
+            phases={**info.phases, **self._phases},
+            brokers=tuple(brokers) or info.brokers,
+            builds={**info.builds, **builds},
         )
+        self.folder.write_run(completed)
+        return completed
 
 
 def _header(name: str, profile: Profile, selection: str) -> RunInfo:

@@ -65,6 +65,7 @@ def set_up(*, yes: bool) -> None:
     Raises:
         UsageError: something is missing and cannot be installed here; says what, why, and the command that would.
     """
+    started = time.monotonic()
     if not shutil.which("cargo") or not shutil.which("rustc"):
         raise UsageError(
             f"cargo and rustc are missing, and no crate can be built without them; install: {_RUST_ADVICE}"
@@ -74,7 +75,7 @@ def set_up(*, yes: bool) -> None:
         _install(missing, yes=yes)
     if not _docker_answers():
         _start_docker()
-    print("iotyet: set-up complete", file=sys.stderr)
+    print(f"iotyet: set-up complete: {time.monotonic() - started:.1f} s", file=sys.stderr)
 
 
 def _install(missing: Sequence[Need], *, yes: bool) -> None:

@@ -132,7 +132,8 @@ class RunFolder:
         if not self.cells_file.exists():
             return []
         cells: dict[CellKey, CellResult] = {}
-        lines = self.cells_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        # Only the newline ends a cell: JSON leaves other line separators as they are.
+        lines = self.cells_file.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
         for number, line in enumerate(lines, 1):
             try:
                 cell = decode_cell(line)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 Command = dict[str, Any]
 
@@ -56,8 +56,8 @@ def log(text: str) -> None:
 class Honest:
     """Follows the contract; whatever is published comes back as an event."""
 
-    hello: Command = {"wire": 1, "crate": "some", "version": "0.1.0", "dialects": ["mqtt-3.1.1"]}
-    ops = ("publish", "disconnect", "wait")
+    hello: ClassVar[Command] = {"wire": 1, "crate": "some", "version": "0.1.0", "dialects": ["mqtt-3.1.1"]}
+    ops: tuple[str, ...] = ("publish", "disconnect", "wait")
 
     def __init__(self) -> None:
         self.published: list[Command] = []
@@ -228,13 +228,13 @@ class ClaimsNothing(Honest):
 class OldWire(Honest):
     """Speaks another version of the contract."""
 
-    hello: Command = {**Honest.hello, "wire": 0}
+    hello: ClassVar[Command] = {**Honest.hello, "wire": 0}
 
 
 class Nameless(Honest):
     """Its hello lacks a field."""
 
-    hello: Command = {key: value for key, value in Honest.hello.items() if key != "crate"}
+    hello: ClassVar[Command] = {key: value for key, value in Honest.hello.items() if key != "crate"}
 
 
 class SilentAtHello(Honest):

@@ -33,6 +33,8 @@ LABEL = "iotyet.run"
 PORTS = range(20_000, 32_000)
 #: Seconds from start to the first handshake. A busy machine needs ten times what an idle one does.
 READY_LIMIT = 60.0
+#: Seconds that Docker may take to show what the broker logged.
+_LOG_LIMIT = 10.0
 _PORT_ATTEMPTS = 10
 
 
@@ -98,7 +100,7 @@ def start(
         container, published = _run_container(client, module, line, image, mark, ports)
         try:
             _await_ready(container, module, published)
-            version = module.version_in(container.logs().decode("utf-8", "replace"))
+            version = _logged_version(container, module)
             if not version.startswith(line.version_prefix):
                 raise Unavailable(
                     f"{image.name} runs version {version or 'unknown'}, which is not of the line {line.id}"
@@ -187,6 +189,16 @@ def _await_ready(container: Container, module: BrokerModule, published: Mapping[
                 raise BrokerFailed(f"the broker exited while starting; its log ends: {log}") from error
             if time.monotonic() > end:
                 raise BrokerFailed(f"the broker answered no handshake within {READY_LIMIT:g} s: {error}") from error
+        time.sleep(0.05)
+
+
+def _logged_version(container: Container, module: BrokerModule) -> str:
+    """The version in the broker's log, which Docker may show a moment later than the broker answers."""
+    end = time.monotonic() + _LOG_LIMIT
+    while True:
+        version = module.version_in(container.logs().decode("utf-8", "replace"))
+        if version or time.monotonic() > end:
+            return version
         time.sleep(0.05)
 
 

@@ -142,10 +142,14 @@ class MqttClient:
         """Let the client work for `seconds`; returns what it delivered meanwhile."""
         delivered, self.kept = self.kept, []
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            message = self.next_message(left, "the client stays connected")
-            if message is not None:
-                delivered.append(message)
+        try:
+            while (left := end - time.monotonic()) > 0:
+                message = self.next_message(left, "the client stays connected")
+                if message is not None:
+                    delivered.append(message)
+        except RefusedByCrate:
+            self.kept = delivered  # what came before the error did come
+            raise
         return delivered
 
     def idle_through_errors(self, seconds: float) -> None:
@@ -190,7 +194,8 @@ class MqttClient:
         while relay.served < connections:
             left = self._cell.remaining(end - time.monotonic(), expected)
             if left <= 0:
-                observed = f"{relay.accepted} attempts in {RECOVERY:g} s, none of which the broker answered"
+                attempts = relay.accepted - (connections - 1)
+                observed = f"{attempts} attempts in {RECOVERY:g} s, none of which the broker answered"
                 raise Mismatch(observed, expected=expected)
             # Blocking clients reconnect only while they are driven.
             self.idle_through_errors(min(1.0, left))

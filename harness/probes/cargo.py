@@ -111,7 +111,7 @@ def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say:
         Unavailable: a source cannot be reached, or there is no cargo.
     """
     seen = _Seen()
-    said = time.monotonic()
+    started = said = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         with _running(argv, env, log) as process:
             for message in _messages(process):
@@ -123,6 +123,8 @@ def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say:
         stderr = log.read()
     if process.returncode == 0:
         return seen.executable
+    if time.monotonic() - started > _BUILD_LIMIT:
+        raise Unavailable(f"{what} did not finish within {_BUILD_LIMIT:g} s on this machine")
     if _is_unreachable(stderr) and not seen.first_error and not seen.compiled:
         raise Unavailable(f"the source of {what} cannot be reached: {_last_cause(stderr)}")
     reason = seen.first_error or _build_script_error(stderr) or _last_cause(stderr)
@@ -177,7 +179,9 @@ def _error_in(message: dict[str, Any]) -> str:
     if inner.get("level") != "error":
         return ""
     code = (inner.get("code") or {}).get("code", "")
-    package = message["package_id"].rpartition("#")[2]
+    address, _, package = message["package_id"].rpartition("#")
+    if "@" not in package:  # cargo leaves a name out that the address ends in
+        package = f"{address.rpartition('/')[2]}@{package}"
     span = next((span for span in inner.get("spans", []) if span.get("is_primary")), None)
     place = f" ({Path(span['file_name']).name}:{span['line_start']})" if span else ""
     return f"error{f'[{code}]' if code else ''} in {package}{place}: {inner['message']}"
@@ -205,6 +209,7 @@ def _is_unreachable(stderr: str) -> bool:
 
 
 def _last_cause(stderr: str) -> str:
-    """The innermost cause in cargo's error chain."""
+    """The innermost cause in cargo's error chain; git's own words where there are any."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return lines[-1] if lines else "cargo gave no reason"
+    gits = [line for line in lines if line.startswith("fatal: ")]
+    return (gits or lines or ["cargo gave no reason"])[-1]

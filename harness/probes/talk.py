@@ -49,6 +49,8 @@ _CARGO_HOME = re.compile(r"\S*/(?:registry/src/[^/]+|git/checkouts/[^/]+/[^/]+)/
 _QUEUED_LINES = 10_000
 #: Events that may be kept for the scenario before the probe counts as endless noise.
 _KEPT_EVENTS = 200_000
+#: Seconds by which a wait without events may end early.
+_EARLY = 0.1
 #: Characters of one line that the transcript keeps.
 _TRANSCRIPT_WIDTH = 2_000
 #: Lines of standard error that the transcript keeps.
@@ -112,11 +114,13 @@ class ProbeProcess:
             cwd=cwd,
             start_new_session=True,
         )
-        self._stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment]
+        self._outgoing: queue.SimpleQueue[bytes | _End] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._read_lines, args=(self._process.stdout,), daemon=True),
             threading.Thread(target=self._read_log, args=(self._process.stderr,), daemon=True),
         ]
+        self._writer = threading.Thread(target=self._write_lines, args=(self._process.stdin,), daemon=True)
+        self._writer.start()
         for thread in self._threads:
             thread.start()
 
@@ -126,7 +130,16 @@ class ProbeProcess:
     def __exit__(self, *_: object) -> None:
         self.close(grace=1.0)
 
-    # -- reading threads ---------------------------------------------------------------------------
+    # -- threads on the streams --------------------------------------------------------------------
+
+    def _write_lines(self, stream: IO[bytes]) -> None:
+        """Write until the end of the conversation; a probe that is gone shows at the end of its output."""
+        with contextlib.suppress(OSError):
+            while not isinstance(line := self._outgoing.get(), _End):
+                stream.write(line)
+                stream.flush()
+        with contextlib.suppress(OSError):
+            stream.close()
 
     def _read_lines(self, stream: IO[bytes]) -> None:
         with contextlib.suppress(ValueError, OSError):
@@ -149,7 +162,11 @@ class ProbeProcess:
         Raises:
             ContractViolation: it is no valid `hello` reply, or of another version of the contract.
         """
-        reply = self._exchange("hello", {"wire": WIRE_VERSION}, CALL_DEADLINE * 2)
+        try:
+            reply = self._exchange("hello", {"wire": WIRE_VERSION}, CALL_DEADLINE * 2)
+        except (CrateCrash, CrateTimeout) as error:
+            # No line of the crate has run yet.
+            raise ContractViolation(f"the probe cannot introduce itself: {error.observed}") from error
         if reply.error is not None:
             raise ContractViolation(f"the probe answered hello with an error: {reply.error.text}")
         fields = reply.model_dump(exclude={"re", "ok", "error"})
@@ -174,23 +191,22 @@ class ProbeProcess:
         Raises:
             RefusedByCrate, CrateTimeout, CrateCrash, FeatureUnsupported, NotWritten, ContractViolation: as named.
         """
-        self.begin(request, op=op, expected=expected)
+        self.begin(request, op=op)
         return self.finish(op=op, deadline=deadline, expected=expected)
 
-    def begin(self, request: BaseModel, *, op: str, expected: str = "an answer") -> None:
-        """Write a command and return at once; `finish` has to follow before anything else is asked.
-
-        Raises:
-            CrateCrash: the probe is gone.
-        """
-        self._write(op, request.model_dump(mode="json", by_alias=True, exclude_unset=True), expected)
+    def begin(self, request: BaseModel, *, op: str) -> None:
+        """Write a command and return at once; `finish` has to follow before anything else is asked."""
+        self._write(op, request.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
     def finish(self, *, op: str, deadline: float = CALL_DEADLINE, expected: str) -> dict[str, Any]:
         """The reply to what `begin` wrote; arguments and errors are `call`'s."""
+        return self._settle(op, self._await_reply(op, deadline, expected), expected)
+
+    def _settle(self, op: str, reply: Reply, expected: str) -> dict[str, Any]:
+        """The fields of `ok`, or the exception that a reply stands for."""
         operation = self._vocabulary.operation(op)
         if operation is None:
             raise KeyError(op)
-        reply = self._await_reply(op, deadline, expected)
         if reply.error is None:
             if reply.ok is None:
                 raise ContractViolation(f"the reply to {op} has neither ok nor error")
@@ -211,8 +227,9 @@ class ProbeProcess:
                 raise ContractViolation(f"the probe refused {op} as {failure.code}: {failure.text}")
             case _:
                 maybe = "" if failure.definite else " (it may have happened nevertheless)"
+                how = f"{op} ended with the error {failure.code!s}{maybe}: {failure.text}"
                 raise RefusedByCrate(
-                    f"{op} ended with the error {failure.code!s}{maybe}: {failure.text}",
+                    f"the client failed while waiting: {failure.code!s}: {failure.text}" if op == "wait" else how,
                     expected=expected,
                     code=failure.code,
                     definite=failure.definite,
@@ -239,40 +256,40 @@ class ProbeProcess:
                 return None
             fields = {"count": 1, "timeout_ms": math.ceil(remaining * 1000)}
             reply = self._exchange("wait", fields, remaining + CALL_DEADLINE, expected)
-            if reply.error is not None:
-                raise RefusedByCrate(
-                    f"the client failed while waiting: {reply.error.code!s}: {reply.error.text}",
-                    expected=expected,
-                    code=reply.error.code,
-                    definite=reply.error.definite,
+            self._settle("wait", reply, expected)
+            if len(self._events) == checked and end - time.monotonic() > _EARLY:
+                raise ContractViolation(
+                    f"the probe ended a wait of {remaining:.1f} s early and without an event; "
+                    "wait drives the client until an event came or the time is over"
                 )
 
     def _exchange(self, op: str, fields: dict[str, Any], deadline: float, expected: str = "an answer") -> Reply:
         """Write one command and read up to its reply."""
-        self._write(op, fields, expected)
+        self._write(op, fields)
         return self._await_reply(op, deadline, expected)
 
-    def _write(self, op: str, fields: dict[str, Any], expected: str = "an answer") -> None:
+    def _write(self, op: str, fields: dict[str, Any]) -> None:
         self._next_id += 1
         line = json.dumps({"id": self._next_id, "op": op, **fields})
         self.transcript.add(">", line)
-        try:
-            self._stdin.write(line.encode() + b"\n")
-            self._stdin.flush()
-        except OSError as error:
-            raise self._crash(op, expected) from error
+        # By a thread: a probe that does not read must not hold the harness up, and the reply has the deadline.
+        self._outgoing.put(line.encode() + b"\n")
 
     def _await_reply(self, op: str, deadline: float, expected: str) -> Reply:
         end = time.monotonic() + deadline
         while True:
             try:
-                item = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+                # Looked at even where a line is waiting: noise does not prolong a call.
+                if (left := end - time.monotonic()) <= 0:
+                    raise queue.Empty
+                item = self._lines.get(timeout=left)
             except queue.Empty:
                 limit = f"{deadline:.1f} s"
                 raise CrateTimeout(
                     f"no answer to {op} within {limit}", expected=f"{expected}, within {limit}"
                 ) from None
             if isinstance(item, _End):
+                self._lines.put(item)  # who asks again gets the same answer
                 raise self._crash(op, expected)
             message = self._parse(item)
             if "event" in message:
@@ -340,8 +357,7 @@ class ProbeProcess:
             The exit status, or null where the probe did not exit within `grace` seconds and was killed.
         """
         status: int | None = None
-        with contextlib.suppress(OSError):
-            self._stdin.close()
+        self._outgoing.put(_End())
         end = time.monotonic() + grace
         # The reader may be held up by a full queue; nobody reads what comes after the end.
         while status is None and time.monotonic() < end:
@@ -352,6 +368,7 @@ class ProbeProcess:
                 status = self._process.wait(0.02)
         kill_tree(self._process.pid)
         self._process.wait()
+        self._writer.join(1.0)
         with contextlib.suppress(queue.Empty):
             while True:
                 self._lines.get_nowait()
@@ -372,16 +389,26 @@ def vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
     Raises:
         ContractViolation: it cannot.
     """
+    with process:
+        return _vet(process, vocabulary)
+
+
+def _vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
     hello = process.hello()
+    if "wait" not in hello.ops:
+        raise ContractViolation("hello does not claim wait, which every probe has")
     known = {op.name for op in vocabulary.operations} | {"wait"}
     strange = set(hello.ops) - known
     if strange:
         raise ContractViolation(f"hello claims operations that WIRE.md does not have: {', '.join(sorted(strange))}")
     operation = f"op_{secrets.token_hex(4)}"
     field = f"field_{secrets.token_hex(4)}"
-    declared = secrets.choice(hello.ops)
-    for op, fields in ((operation, {}), (declared, {field: 1})):
-        reply = process._exchange(op, fields, CALL_DEADLINE)
+    questions: list[tuple[str, dict[str, Any]]] = [(operation, {}), *((op, {field: 1}) for op in hello.ops)]
+    for op, fields in questions:
+        try:
+            reply = process._exchange(op, fields, CALL_DEADLINE)
+        except (CrateCrash, CrateTimeout) as error:
+            raise ContractViolation(f"the probe does not refuse what nobody knows: {error.observed}") from error
         if reply.error is None or reply.error.code is not ErrorCode.UNKNOWN:
             what = f"the operation {op}" if op == operation else f"the field {field} of {op}"
             raise ContractViolation(f"the probe did not refuse {what}, which nobody knows, with the error unknown")
@@ -395,11 +422,13 @@ def vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
 
 
 def panic_message(log: Sequence[str]) -> str:
-    """The last panic in a Rust program's standard error, as one line; empty where there is none.
+    """The first panic in a Rust program's standard error, as one line; empty where there is none.
+
+    Later ones are mostly its echo: a channel or a lock that the first left behind.
 
     Since Rust 1.73 the place is on the first line and the message on the next; before, both are on one.
     """
-    for index in range(len(log) - 1, -1, -1):
+    for index in range(len(log)):
         found = re.search(r"panicked at (.*)", log[index])
         if found:
             following = log[index + 1].strip() if index + 1 < len(log) else ""

@@ -68,14 +68,20 @@ class ControlClient:
         qos = {subscription.qos for subscription in request.filters}
         if len(qos) != 1:
             raise ProbeFailure(ErrorCode.NOT_WRITTEN, "filters of different QoS in one SUBSCRIBE", feature="mixed-qos")
-        codes = self._connected().subscribe(*[entry.filter for entry in request.filters], qos=qos.pop())
+        try:
+            codes = self._connected().subscribe(*[entry.filter for entry in request.filters], qos=qos.pop())
+        except ReferenceFailed as error:
+            raise ProbeFailure(ErrorCode.IO, str(error), definite=False) from error
         if any(code.is_failure for code in codes):
             raise ProbeFailure(ErrorCode.REFUSED, f"SUBACK: {', '.join(map(str, codes))}")
         return mqtt.Confirmation(confirmed=True)
 
     def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Confirmation:
         """UNSUBSCRIBE, up to UNSUBACK."""
-        self._connected().unsubscribe(*request.filters)
+        try:
+            self._connected().unsubscribe(*request.filters)
+        except ReferenceFailed as error:
+            raise ProbeFailure(ErrorCode.IO, str(error), definite=False) from error
         return mqtt.Confirmation(confirmed=True)
 
     def disconnect(self, _request: mqtt.DisconnectRequest) -> Empty:

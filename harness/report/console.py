@@ -14,7 +14,7 @@ from harness.matrix import Cell, Group, Matrix, Section
 from harness.model import Role
 from harness.report.states import FLAKY_GLYPH, LOOKS, Look, look_of
 from harness.report.text import one_line
-from harness.report.words import DIALECTS, differing, heading, red_cells, run_facts, standing
+from harness.report.words import DIALECTS, differing, heading, label, red_cells, run_facts, standing, title
 
 #: Cells of one list; the report has all.
 _LISTED = 25
@@ -43,7 +43,7 @@ def _table(section: Section) -> Table:
         dialect = f"\n{DIALECTS[column.dialect]}" if several and column != section.columns[0] else ""
         table.add_column(heading(column) + dialect, overflow="fold")
     for row in section.rows:
-        name = Text(f"{one_line(row.crate.name)} {one_line(row.crate.version)}{_MARKS[row.crate.role]}")
+        name = Text(f"{label(row.crate)}{_MARKS[row.crate.role]}")
         table.add_row(name, *(_group(row.group(column)) for column in section.columns))
     return table
 
@@ -51,7 +51,7 @@ def _table(section: Section) -> Table:
 def _red(section: Section) -> Iterable[Text]:
     for row in section.rows:
         if row.summary.red:
-            yield Text(f" {one_line(row.crate.name)}: {red_cells(row)}")
+            yield Text(f" {title(row.crate)}: {red_cells(row)}")
 
 
 def _group(group: Group) -> Text:

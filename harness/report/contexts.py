@@ -20,8 +20,10 @@ from harness.report.words import (
     differing,
     heading,
     red_cells,
+    release,
     run_facts,
     standing,
+    title,
 )
 
 #: Cells of one list on the index; the rest is in results.json. Keeps the index small however bad a run is.
@@ -282,4 +284,4 @@ def _row(row: Row, columns: Iterable[Column]) -> RowLine:
         href = f"{page}#{group_anchor(column)}" if group.cells else page
         badges.append(badge(group, href if spoken else ""))
     red, _, rest = red_cells(row).partition(", ")
-    return RowLine(row.crate.name, row.crate.version, page, tuple(badges), red, rest)
+    return RowLine(title(row.crate), release(row.crate), page, tuple(badges), red, rest)

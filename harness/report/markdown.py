@@ -8,7 +8,7 @@ from harness.matrix import Cell, Group, Matrix, Row, Section
 from harness.model import NO_PEER, CellKey, Role
 from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, look_of
 from harness.report.text import markdown, portable, web_link
-from harness.report.words import DIALECTS, ROLES, differing, heading, red_cells, run_facts, verdict_line
+from harness.report.words import DIALECTS, ROLES, differing, heading, label, red_cells, run_facts, verdict_line
 
 
 def render(matrix: Matrix) -> str:
@@ -40,7 +40,7 @@ def _section(section: Section) -> Iterable[str]:
     yield f"|---|{'---|' * (len(titles) + 1)}"
     for row in section.rows:
         role = "" if row.crate.role is Role.LISTED else f" ({row.crate.role})"
-        name = f"{markdown(row.crate.name)} {markdown(row.crate.version)}{role}"
+        name = f"{markdown(label(row.crate))}{role}"
         groups = " | ".join(_group(row.group(column)) for column in section.columns)
         yield f"| {name} | {groups} | {red_cells(row)} |"
 
@@ -54,7 +54,7 @@ def _group(group: Group) -> str:
 
 
 def _red(row: Row) -> Iterable[str]:
-    yield f"### {markdown(row.crate.name)} {markdown(row.crate.version)}: {red_cells(row)}"
+    yield f"### {markdown(label(row.crate))}: {red_cells(row)}"
     yield ""
     yield f"{ROLES[row.crate.role]}. {verdict_line(row)}."
     yield ""

@@ -13,7 +13,7 @@ from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
-from harness.report.words import DIALECTS, ROLES, heading, red_cells, verdict_counts
+from harness.report.words import DIALECTS, ROLES, heading, red_cells, release, title, verdict_counts
 
 #: Characters of one text on a page; whole texts are in results.json.
 LONGEST = 20_000
@@ -148,8 +148,8 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
     options = [one_line(option) for cell in row.cells for option in cell.result.options]
     return CratePage(
         root=to_root(page),
-        name=crate.name,
-        version=crate.version,
+        name=title(crate),
+        version=release(crate),
         look=LOOKS[row.summary.state],
         facts=facts(matrix),
         identity=tuple(_identity(row, repository(row, known))),
@@ -186,8 +186,8 @@ def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> 
         root=root,
         id=str(key),
         title=one_line(scenario.title),
-        crate=key.crate,
-        crate_version=key.crate_version,
+        crate=title(row.crate),
+        crate_version=release(row.crate),
         crate_href=root + crate_page(key.crate),
         group=heading(group.column),
         group_href=f"{root}{crate_page(key.crate)}#{group_anchor(group.column)}",

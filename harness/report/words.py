@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row, State
-from harness.model import Dialect, Role, Verdict
+from harness.model import Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
 from harness.report.states import LOOKS, look_of
 from harness.report.text import one_line
@@ -91,6 +91,22 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Machine", host),
     ]
     return [(label, one_line(text)) for label, text in facts if text]
+
+
+def title(crate: Crate) -> str:
+    """What people call the crate: the guide's name, where the guide has one."""
+    return one_line(crate.guide_name or crate.name)
+
+
+def release(crate: Crate) -> str:
+    """What is measured: the version, with the package's name where that is another one."""
+    return one_line(crate.version if crate.package == title(crate) else f"{crate.package} {crate.version}")
+
+
+def label(crate: Crate) -> str:
+    """Name and version in one."""
+    what = release(crate)
+    return f"{title(crate)} {what}" if what == crate.version else f"{title(crate)} ({what})"
 
 
 def differing(changes: Changes) -> list[tuple[str, str, int]]:

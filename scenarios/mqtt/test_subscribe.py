@@ -91,7 +91,10 @@ def test_unsubscribes(cell: MqttCell) -> None:
     client.subscribe(kept, qos=1)
     writer.publish(ended, payload, qos=1)
     cell.expect_delivered(client, [Delivered(ended, payload)], expected="while subscribed, the message arrives")
+    position = cell.peer.log.position()
     client.unsubscribe(ended)
     writer.publish(ended, unwanted, qos=1)
     writer.publish(kept, marker, qos=1)
     cell.expect_delivered(client, [Delivered(kept, marker)], expected="after UNSUBACK, only the other filter's arrives")
+    # A client that only hides what still comes would have got this far.
+    cell.await_log(f"Received UNSUBSCRIBE from {client.id}", position, "the broker gets UNSUBSCRIBE")

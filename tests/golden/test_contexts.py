@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import made_up
 from syrupy.assertion import SnapshotAssertion
 
 from harness.matrix import Row
 from harness.report.contexts import index_context
 from harness.report.markdown import render
 from harness.report.pages import cell_context, crate_context
+from tests.golden import made_up
 
 MATRIX = made_up.matrix()
 

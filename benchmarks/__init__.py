@@ -1,0 +1,1 @@
+"""Measurements of speed; what they found is in benchmarks/README.md."""

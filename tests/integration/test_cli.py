@@ -1,0 +1,453 @@
+"""The command line as its users meet it: exit code and message of each way in which a run can end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness import cli, expectations
+from harness.liveness import RunLock
+from harness.model import NO_PEER, CellKey
+from harness.paths import ROOT
+from harness.paths import SCENARIOS as REAL_SCENARIOS
+from tests.integration.checkout import Checkout, await_that, digests
+
+PUBLISHES = {f"publishes[{qos}] of {crate}" for qos in ("qos1", "qos2") for crate in ("paho", "paho-again")}
+WAITS = {f"waits of {crate}" for crate in ("paho", "paho-again")}
+
+
+# -- wrong usage: nothing is started ------------------------------------------------------------------
+
+
+def test_a_wrong_catalogue_is_told_with_file_key_and_what_was_found(checkout: Checkout) -> None:
+    text = checkout.catalogue.read_text(encoding="utf-8")
+    checkout.catalogue.write_text(text.replace('kind = "codec"', 'kind = "codex"', 1), encoding="utf-8")
+    run = checkout.iotyet("run")
+    assert run.returncode == 2
+    assert f"iotyet: {checkout.catalogue}: crate[0] (mqtt-rs).kind: is 'codex'; input should be" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert checkout.runs == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "rumqtcc"), "there is no crate 'rumqtcc'; did you mean rumqttc? `iotyet list crates` shows all: "),
+        (
+            ("run", "--broker", "mosquito"),
+            "there is no broker 'mosquito'; did you mean mosquitto? `iotyet list brokers`",
+        ),
+        (("run", "--resume"), "there is no interrupted run to go on with; start one with `iotyet run`"),
+    ],
+    ids=["crate", "broker", "resume"],
+)
+def test_wrong_usage_is_one_sentence_and_exit_2(checkout: Checkout, arguments: tuple[str, ...], message: str) -> None:
+    run = checkout.iotyet(*arguments)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"iotyet: {message}")
+    assert len(run.stderr.splitlines()) == 1
+    assert run.stdout == ""
+    assert checkout.runs == []
+
+
+Inside = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Inside:
+    """The command line in this very process, on an empty reports folder: for what starts nothing."""
+    monkeypatch.setattr(cli, "REPORTS", tmp_path / "reports")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["iotyet", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "mqttc@9.0.0"), "the catalogue has mqttc@0.1.4, not mqttc@9.0.0; edit rust-probes/crates.toml"),
+        (("run", "--profile", "huge"), "'huge' is not one of 'ci', 'default', 'full'"),
+        (("rnu",), "No such command 'rnu'"),
+        (("list", "cells"), "no run has planned anything yet; `pytest scenarios --collect-only -q` lists all cells"),
+        (("report", "scenarios"), "is no folder of a run: run.json: No such file or directory"),
+    ],
+    ids=["version", "profile", "command", "no plan yet", "no run"],
+)
+def test_more_wrong_usage_is_one_sentence_and_exit_2(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    status, out, err = inside(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.startswith("iotyet: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_without_cargo_it_says_how_to_get_it(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run = checkout.iotyet("run", "rumqttc", env={"PATH": str(tmp_path / "empty")})
+    assert run.returncode == 2
+    assert run.stderr == (
+        "iotyet: cargo was not found, and no crate can be built without it; `make setup` says how to install it\n"
+    )
+
+
+def test_a_second_run_in_one_checkout_is_refused_with_the_first_ones_name(small: Checkout) -> None:
+    lock = RunLock(small.path / "reports", "the-first-run")
+    lock.acquire()
+    run = small.iotyet("run", "-k", "waits")
+    lock.release()
+    assert run.returncode == 2
+    assert f"run the-first-run, process {os.getpid()}; wait for it, end it, or use another" in run.stderr
+    assert small.runs == []
+
+
+def test_a_second_plain_pytest_is_refused_as_well(small: Checkout) -> None:
+    lock = RunLock(small.path / "reports", "the-first-run")
+    lock.acquire()
+    run = small.pytest("scenarios", "-q")
+    lock.release()
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "another run works in" in run.stdout + run.stderr
+
+
+def test_pytest_tells_an_unknown_crate_like_the_command_line(checkout: Checkout) -> None:
+    run = checkout.pytest("scenarios", "--crate", "rumqtcc")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "there is no crate 'rumqtcc'; did you mean rumqttc?" in run.stderr
+
+
+# -- what is selected ---------------------------------------------------------------------------------
+
+
+def test_an_expression_that_matches_nothing_is_exit_5_and_starts_no_broker(small: Checkout) -> None:
+    run = small.iotyet("run", "-k", "nothing_is_called_this", "-j", "1")
+    assert run.returncode == 5
+    assert small.containers() == []
+    assert small.run.read_cells() == []
+
+
+def test_an_expression_selects_what_it_matches_and_a_probe_that_speaks_no_json_is_broken(small: Checkout) -> None:
+    """The crate that is broken is told what it printed; the other one's cell is measured all the same."""
+    with small.catalogue.open("a", encoding="utf-8") as file:
+        file.write(
+            '\n[[crate]]\nname = "babbler"\nrole = "candidate"\nkind = "client"\ndialects = ["mqtt-3.1.1"]\n'
+            'package = "babbler"\nversion = "1.0.0"\nlicence = "MIT"\ncommand = ["echo", "listening on port 1883"]\n'
+        )
+    run = small.iotyet("run", "babbler", "paho", "-k", "qos2", "-j", "1")
+    assert run.returncode == 3, run.stdout + run.stderr
+    assert small.verdicts() == {"publishes[qos2] of paho": "pass", "publishes[qos2] of babbler": "broken"}
+    assert small.selected() == set(small.verdicts())
+    assert len(small.run.read_plan().cells) == 9, "the rest is in the matrix too, as not run"
+    reason = next(cell.reason for cell in small.run.read_cells() if cell.verdict == "broken")
+    assert "the probe printed 'listening on port 1883' on standard output, which is no JSON object" in reason
+    assert "logs belong on standard error" in reason
+
+
+@dataclass(frozen=True)
+class Trapped:
+    """Programs that fail and tell that they were called."""
+
+    path: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"PATH": str(self.path), "DOCKER_HOST": f"unix://{self.path}/no.sock"}
+
+    @property
+    def called(self) -> list[str]:
+        return sorted(file.name for file in self.path.glob("*.called"))
+
+
+@pytest.fixture
+def traps(tmp_path: Path) -> Trapped:
+    folder = tmp_path / "traps"
+    folder.mkdir()
+    for program in ("docker", "dockerd", "cargo", "rustc", "git"):
+        file = folder / program
+        file.write_text(f"#!/bin/sh\n: > {file}.called\nexit 1\n")
+        file.chmod(0o755)
+    return Trapped(folder)
+
+
+def test_collecting_starts_nothing_and_every_expectation_is_for_a_cell(checkout: Checkout, traps: Trapped) -> None:
+    """The one full collection of the real scenarios serves both questions."""
+    run = checkout.pytest("scenarios", "--collect-only", "-q", "--profile", "full", env=traps.env)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert traps.called == []
+    assert checkout.runs == []
+    nodes = [line for line in run.stdout.splitlines() if "::" in line]
+    assert any("test_connects[paho-mqtt-python@" in node for node in nodes)
+    known = expectations.load(REAL_SCENARIOS)
+    assert [str(key) for key in known if not any(_is_node_of(key, node) for node in nodes)] == []
+
+
+def _is_node_of(key: CellKey, node: str) -> bool:
+    crate = f"{key.crate}@{key.crate_version}"
+    whole = crate if key.peer == NO_PEER else f"{crate}-{key.peer}"
+    name, _, inner = node.rpartition("::")[2].partition("[")
+    parts = inner.removesuffix("]")
+    return name == f"test_{key.scenario}" and whole in parts and parts.replace(whole, "", 1).strip("-") == key.params
+
+
+def test_plain_pytest_runs_a_real_scenario(checkout: Checkout) -> None:
+    run = checkout.pytest("scenarios/mqtt", "-k", "test_connects", "--crate", "paho-mqtt-python", "-q")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"^1 passed, \d+ deselected", run.stdout, re.MULTILINE)
+    assert checkout.verdicts() == {"connects of paho-mqtt-python": "pass"}
+    assert f"cells: reports/runs/{checkout.run.path.name}/cells.jsonl; `iotyet report reports/runs/" in run.stdout
+    (cell,) = checkout.run.read_cells()
+    assert sorted(evidence.kind for evidence in cell.attempts[0].evidence) == ["broker log", "capture", "transcript"]
+    assert (checkout.containers(), checkout.processes()) == ([], [])
+
+
+def test_last_failed_runs_what_failed_and_nothing_else(small: Checkout) -> None:
+    small.write_scenarios(
+        '@made\ndef test_is_red(cell):\n    """It is green."""\n    if not (ROOT / "mended").exists():\n'
+        '        raise Mismatch("red", expected="green")\n\n\n'
+        '@made\ndef test_is_green(cell):\n    """It is green."""\n'
+    )
+    first = small.pytest("scenarios", "-q", "--crate", "paho")
+    assert first.returncode == 1
+    assert "unexpected: fail: expected green; observed red" in first.stdout
+    assert small.verdicts() == {"is_red of paho": "fail", "is_green of paho": "pass"}
+    (small.path / "mended").touch()
+    second = small.pytest("scenarios", "-q", "--crate", "paho", "--lf")
+    assert second.returncode == 0, second.stdout
+    assert [cell.key.scenario for cell in small.runs[-1].read_cells()] == ["is_red"]
+
+
+# -- how a run ends -----------------------------------------------------------------------------------
+
+
+def test_a_run_in_which_all_is_well(finished: Checkout) -> None:
+    output = (finished.path / "output").read_text(encoding="utf-8")
+    assert (finished.path / "status").read_text(encoding="utf-8") == "0", output
+    assert finished.verdicts() == dict.fromkeys(PUBLISHES | WAITS, "pass")
+    assert finished.run.read_run().exit == 0
+    assert (finished.path / "reports" / "latest").resolve() == finished.run.path.resolve()
+    assert (finished.containers(), finished.processes()) == ([], [])
+    for name in ("index.html", "results.json", "matrix.md", "junit.xml"):
+        assert (finished.run.path / name).is_file()
+
+
+def test_a_report_can_be_made_again_and_is_the_same_to_the_byte(finished: Checkout, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(finished.run.path, copy)
+    before = digests(copy)
+    shutil.rmtree(copy / "cell")
+    (copy / "index.html").unlink()
+    (copy / "results.json").write_text("{}")
+    run = finished.iotyet("report", str(copy))
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == str(copy / "index.html")
+    assert digests(copy) == before
+
+
+def test_lists_are_data_on_standard_output(finished: Checkout, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finished.iotyet("list", "cells", "--format", "json")
+    assert run.returncode == 0
+    planned = {str(cell.key) for cell in finished.run.read_plan().cells}
+    assert {entry["id"] for entry in json.loads(run.stdout)} == planned
+    monkeypatch.setattr(cli, "REPORTS", finished.path / "reports")
+    _, shown, _ = inside("list", "scenarios")
+    assert [re.split(r"\s{2,}", line) for line in shown.splitlines()] == [
+        ["mqtt-3.1.1/publishes", "core", "A publish completes."],
+        ["mqtt-3.1.1/waits", "core", "The gate opens."],
+    ]
+
+
+def test_lists_crates_and_brokers_without_a_run(inside: Inside) -> None:
+    status, crates, _ = inside("list", "crates", "--format", "json")
+    assert status == 0
+    assert [entry["guide"] for entry in json.loads(crates)][:3] == ["mqtt-rs", "RuMqtt", "rust-mq"]
+    status, brokers, err = inside("list", "brokers")
+    assert (status, err) == (0, "")
+    assert brokers.startswith("mosquitto@2.0 ")
+
+
+def test_doctor_says_of_each_need_whether_it_is_there(checkout: Checkout) -> None:
+    run = checkout.iotyet("doctor")
+    assert {line[:7] for line in run.stdout.splitlines()} <= {"ok     ", "missing"}
+    assert run.returncode == (3 if "missing" in run.stdout else 0)
+
+
+def test_doctor_on_a_bare_machine_is_exit_3(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, out, _ = inside("doctor")
+    assert status == 3
+    assert "missing  git: crates that are published on git alone\n" in out
+    assert "missing  cargo\n" in out
+
+
+# -- interrupted runs ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Going:
+    """A run in the middle: what publishes is done, what waits has begun."""
+
+    checkout: Checkout
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture
+def going(small: Checkout) -> Iterator[Going]:
+    """A run of one crate whose last cell waits; the cells run in the order of the file."""
+    process = small.begin("run", "paho", "-j", "1")
+    try:
+        await_that(lambda: small.waits or process.poll() is not None, "the last cell begins")
+        await_that(lambda: len(small.run.read_cells()) == 2 or process.poll() is not None, "two cells are written")
+        assert process.poll() is None, process.communicate()[0]
+        yield Going(small, process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _resume(checkout: Checkout, *arguments: str) -> subprocess.CompletedProcess[str]:
+    checkout.open_gate()
+    (checkout.path / "waiting").unlink()
+    return checkout.iotyet("run", "--resume", "-j", "1", *arguments)
+
+
+DONE = {"publishes[qos1] of paho": "pass", "publishes[qos2] of paho": "pass"}
+
+
+def test_ctrl_c_keeps_what_was_measured_leaves_nothing_running_and_can_be_resumed(going: Going) -> None:
+    checkout = going.checkout
+    assert len(checkout.containers()) == 1
+    os.killpg(going.process.pid, signal.SIGINT)
+    output, _ = going.process.communicate(timeout=60)
+    assert going.process.returncode == 130, output
+    assert "interrupted; what was measured is kept: go on with `iotyet run --resume`" in output
+    assert "Traceback" not in output
+    assert checkout.verdicts() == DONE
+    assert (checkout.containers(), checkout.processes()) == ([], [])
+    plan = checkout.run.read_plan()
+
+    resumed = _resume(checkout, "paho")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert checkout.verdicts() == {**DONE, "waits of paho": "pass"}
+    assert checkout.run.read_plan() == plan
+    assert checkout.run.read_run().exit == 0
+
+
+def test_a_killed_run_is_swept_by_the_next_command_and_can_be_resumed(going: Going) -> None:
+    checkout = going.checkout
+    os.kill(going.process.pid, signal.SIGKILL)
+    going.process.wait(10)
+    assert len(checkout.containers()) == 1
+    with checkout.run.cells_file.open("a") as file:
+        file.write('{"key": {"dial')
+
+    clean = checkout.iotyet("clean")
+    assert clean.returncode == 0
+    assert re.fullmatch(r"iotyet: removed \d+ containers and \d+ processes of dead runs\n", clean.stderr)
+    assert checkout.containers() == []
+    await_that(lambda: checkout.processes() == [], "its workers and probes end", within=10)
+    assert checkout.verdicts() == DONE
+
+    resumed = _resume(checkout, "paho")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert checkout.verdicts() == {**DONE, "waits of paho": "pass"}
+
+
+def test_resuming_measures_what_the_interrupted_run_had_selected_and_nothing_else(going: Going) -> None:
+    os.killpg(going.process.pid, signal.SIGINT)
+    going.process.communicate(timeout=60)
+    _resume(going.checkout)
+    assert set(going.checkout.verdicts()) == going.checkout.selected()
+
+
+# -- a full disk --------------------------------------------------------------------------------------
+
+#: Fills the disk up to `LEFT` bytes; then a cell whose line is longer than that.
+FILLING = '''\
+def fill(left):
+    with (ROOT / "reports" / "runs" / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            file.truncate(file.tell() - left)
+
+
+@made
+def test_fits(cell):
+    """It fits."""
+
+
+@made
+def test_overflows(cell):
+    """It does not fit."""
+    if not (ROOT / "mended").exists():
+        fill(LEFT)
+        raise ScenarioFault("x" * 300_000)
+
+
+@made
+def test_is_not_reached(cell):
+    """It is measured once there is room."""
+'''
+
+
+@pytest.fixture
+def tiny_disk(small: Checkout) -> Iterator[Checkout]:
+    """A checkout whose runs lie on a file system of two megabytes."""
+    runs = small.path / "reports" / "runs"
+    runs.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(runs)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield small
+    subprocess.run(["umount", str(runs)], check=True)
+
+
+def test_a_disk_that_fills_up_while_a_cell_is_written_is_exit_4_and_earlier_cells_are_kept(
+    tiny_disk: Checkout,
+) -> None:
+    """The evidence of the cell still fits; its line does not."""
+    tiny_disk.write_scenarios(FILLING.replace("LEFT", "131072"))
+    run = tiny_disk.iotyet("run", "paho", "-j", "1")
+    assert run.returncode == 4, run.stdout + run.stderr
+    output = " ".join((run.stdout + run.stderr).split())
+    assert "cells.jsonl cannot be written: No space left on device; the cells before this one are kept" in output
+    assert tiny_disk.verdicts() == {"fits of paho": "pass"}
+    assert (tiny_disk.containers(), tiny_disk.processes()) == ([], [])
+
+    (tiny_disk.path / "reports" / "runs" / "filler").unlink()
+    (tiny_disk.path / "mended").touch()
+    resumed = tiny_disk.iotyet("run", "--resume", "paho", "-j", "1")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert tiny_disk.verdicts() == dict.fromkeys(
+        ("fits of paho", "overflows of paho", "is_not_reached of paho"), "pass"
+    )
+
+
+def test_a_disk_that_has_no_room_for_evidence_is_exit_4_as_well(tiny_disk: Checkout) -> None:
+    tiny_disk.write_scenarios(FILLING.replace("LEFT", "0"))
+    run = tiny_disk.iotyet("run", "paho", "-j", "1")
+    assert run.returncode == 4, run.stdout + run.stderr
+    assert "No space left on device" in run.stdout + run.stderr
+    assert tiny_disk.verdicts() == {"fits of paho": "pass"}
+    assert (tiny_disk.containers(), tiny_disk.processes()) == ([], [])

@@ -1,0 +1,359 @@
+"""Every MQTT scenario can fail: for each there is a wrong client that it catches, and the honest one passes it.
+
+Needs Docker. What the harness waits for is shortened here, because most lies are found by waiting in vain.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import itertools
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from harness.bench import Bench
+from harness.brokers.containers import connect, remove_containers
+from harness.catalog import load_crates, load_lines
+from harness.cells.base import Cell
+from harness.cells.mqtt import Delivered, MqttCell
+from harness.errors import Unavailable
+from harness.judge import Question, measure
+from harness.liveness import RunLock, end_own_processes
+from harness.model import (
+    BrokerLine,
+    CellKey,
+    CellResult,
+    Consequence,
+    Crate,
+    Dialect,
+    Kind,
+    Level,
+    Requirement,
+    Role,
+    Verdict,
+)
+from harness.paths import SCENARIOS
+from harness.scenario import scenario, scenario_of
+from harness.store import RunFolder
+from tests.saboteurs.mqtt_clients import CLIENTS, CONVERSATIONS
+
+Function = Callable[..., None]
+Params = tuple[tuple[str, Any], ...]
+
+
+# -- which scenarios there are -------------------------------------------------------------------------
+
+
+def _load() -> dict[str, Function]:
+    """The MQTT scenarios by id; loaded aside, so that pytest does not take them for tests of this file."""
+    found: dict[str, Function] = {}
+    for path in sorted((SCENARIOS / "mqtt").glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(f"sabotaged_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for _, function in inspect.getmembers(module, inspect.isfunction):
+            stated = scenario_of(function)
+            if stated is not None and stated.dialect is Dialect.MQTT_3_1_1:
+                found[stated.id] = function
+    return found
+
+
+def _variants(function: Function) -> list[Params]:
+    """Every combination of the scenario's own parameters."""
+    marks = [mark for mark in getattr(function, "pytestmark", []) if mark.name == "parametrize"]
+    choices = [[(mark.args[0], value) for value in mark.args[1]] for mark in marks]
+    return [tuple(sorted(combination)) for combination in itertools.product(*choices)]
+
+
+FUNCTIONS = _load()
+EVERY = [(name, params) for name, function in FUNCTIONS.items() for params in _variants(function)]
+CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.MQTT_3_1_1 in c.dialects)
+
+
+# -- who is caught by what -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A saboteur, the scenario that catches it, and what the report says."""
+
+    saboteur: str
+    scenario: str
+    verdict: Verdict
+    reason: str
+    params: Params = field(default=())
+
+    @property
+    def id(self) -> str:
+        """As pytest shows it."""
+        return "-".join([self.saboteur, self.scenario, *(f"{name}{value}" for name, value in self.params)])
+
+
+def _qos(value: int) -> Params:
+    return (("qos", value),)
+
+
+FAIL, TIMEOUT, CRASH, BROKEN = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.BROKEN
+
+#: The slow ones stand apart, because xdist hands out neighbours together; otherwise by topic.
+CASES = [
+    Case(
+        "never-pings",
+        "stays_connected_while_idle",
+        FAIL,
+        r"one connection over 12.5 s of silence; observed the crate made 2 connections",
+    ),
+    # connecting and leaving
+    Case("ignores-keep-alive", "connects", FAIL, r"keep-alive 5 s; observed .*k60"),
+    Case("never-answers", "connects", TIMEOUT, r"CONNECT is accepted, within .* s; observed no answer to connect"),
+    Case(
+        "takes-refusal-for-success",
+        "reports_a_wrong_password",
+        FAIL,
+        r"because the broker refused the password; observed the crate reported success",
+    ),
+    Case("forgets-credentials", "logs_in_with_a_password", FAIL, r"the broker knows the client as probe; observed"),
+    Case(
+        "leaves-without-disconnect",
+        "disconnects_gracefully",
+        FAIL,
+        r"gets DISCONNECT; observed .*closed its connection",
+    ),
+    Case(
+        "forgets-to-resubscribe",
+        "is_subscribed_again_after_a_broker_restart",
+        FAIL,
+        r"subscribed again within \d+ s; observed the broker logged no second SUBSCRIBE",
+    ),
+    Case(
+        "leaves-without-disconnect",
+        "is_not_published_after_disconnect",
+        FAIL,
+        r"the marker, and no will: .*; observed the subscriber got .*on \w+/will, QoS 1 · 32 bytes",
+    ),
+    Case("forgets-the-will", "is_published_when_the_connection_breaks", FAIL, r"gets the will: .*observed .*nothing"),
+    Case("always-clean", "gets_what_came_while_it_was_away", FAIL, r"it said that no session is present"),
+    Case(
+        "always-clean-and-lies",
+        "gets_what_came_while_it_was_away",
+        FAIL,
+        r"the crate delivers what came meanwhile: .*observed the crate got nothing",
+    ),
+    Case("never-clean", "clean_session_forgets", FAIL, r"only the new subscription's: .*the crate got .*/before"),
+    # publishing
+    Case("flips-a-sent-bit", "publishes", FAIL, r"SHA-256 \w+\).*observed the subscriber got .*SHA-256", _qos(0)),
+    Case("stays-away", "publishes_again_after_a_cut", FAIL, r"connected again within \d+ s; observed 0 attempts"),
+    Case("confirms-without-sending", "publishes", FAIL, r"each message once: .*subscriber got 32 bytes", _qos(1)),
+    Case("sends-qos1-as-qos0", "publishes", FAIL, r"QoS 1 · .*the subscriber got .*QoS 0 · ", _qos(1)),
+    Case("sends-twice", "publishes", FAIL, r"each message once: .*the subscriber got .* · .* · ", _qos(2)),
+    Case("panics", "publishes", CRASH, r"status 101 during publish: panicked at src/main.rs:1:1: attempt", _qos(1)),
+    Case("sends-nul-for-empty", "publishes_an_empty_payload", FAIL, r"the subscriber got 1 bytes \(00\)"),
+    Case("sends-text", "publishes_every_byte", FAIL, r"gets the very bytes: 288 bytes.*the subscriber got \d+ bytes"),
+    Case(
+        "reconnects-in-a-tight-loop",
+        "does_not_reconnect_in_a_tight_loop",
+        FAIL,
+        r"at most 50 connection attempts in 5 s of outage; observed \d{3,} attempts",
+    ),
+    Case("truncates-large-payloads", "publishes_128_kib", FAIL, r"all 131072 bytes: .*subscriber got 65536 bytes"),
+    Case("knows-only-ascii", "publishes_to_a_utf8_topic", FAIL, r"under that topic: .*/höhe/温度/🌡.*observed"),
+    Case("ignores-retain", "sets_a_retained_message", FAIL, r"PUBLISH has RETAIN=1; observed .*\(d0, q1, r0"),
+    Case("sends-nul-for-empty", "clears_a_retained_message", FAIL, r"only the marker .*got 1 bytes \(00\).*retained"),
+    # receiving
+    Case("flips-a-received-bit", "receives", FAIL, r"SHA-256 \w+\).*observed the crate got .*SHA-256", _qos(0)),
+    Case("reorders", "receives", FAIL, r"each message once: .* · .*; observed the crate got 32 bytes", _qos(1)),
+    Case(
+        "panics-on-loss",
+        "publishes_again_after_a_broker_restart",
+        CRASH,
+        r"exited with status 101 .*panicked at src/main.rs:1:1: called `Result::unwrap\(\)`",
+    ),
+    Case("overwrites-memory", "receives", CRASH, r"the probe was killed by SIGSEGV during wait", _qos(1)),
+    Case("delivers-twice", "receives", FAIL, r"each message once: .*the crate got .* · .* · ", _qos(2)),
+    Case("drops-empty-messages", "receives_an_empty_payload", FAIL, r"the empty message, .*observed the crate got 32"),
+    Case("receives-text", "receives_every_byte", FAIL, r"the very bytes: 288 bytes.*the crate got \d+ bytes"),
+    Case("truncates-large-payloads", "receives_128_kib", FAIL, r"all 131072 bytes: .*the crate got 65536 bytes"),
+    Case("knows-only-ascii", "receives_from_a_utf8_topic", FAIL, r"the crate got .* on \w+/h\?he/\?\?/\?"),
+    Case(
+        "swallows-while-offline",
+        "drops_nothing_silently_while_offline",
+        FAIL,
+        r"took the message over, reported no error, and it never arrived",
+    ),
+    Case("takes-all-for-retained", "receives_a_retained_message", FAIL, r"not retained: .*the crate got .*retained"),
+    # both ways
+    Case("publishes-elsewhere", "talks_to_itself", FAIL, r"the crate got 32 bytes \(SHA-256 \w+\) on \w+/own", _qos(0)),
+    Case("acknowledges-without-delivering", "talks_to_itself", FAIL, r"other client .*the crate got 32 bytes", _qos(1)),
+    Case("shares-one-client-id", "talks_to_itself", FAIL, r"the crate got|publish ended with", _qos(2)),
+    # subscribing
+    Case("plus-spans-levels", "single_level_wildcard", FAIL, r"what matches `\+`.*the crate got .*/a/b/state"),
+    Case("misses-the-parent", "multi_level_wildcard", FAIL, r"the parent and everything .*the crate got .*/tree/a"),
+    Case(
+        "sends-qos1-as-qos0",
+        "loses_no_qos1_message_across_a_cut",
+        FAIL,
+        r"took the message over, reported no error, and it never arrived",
+    ),
+    Case("subscribes-to-the-first", "several_filters_in_one_subscribe", FAIL, r"each filter: .*got [^·]*, and nothing"),
+    Case(
+        "mixes-subscriptions-up",
+        "several_filters_in_one_subscribe",
+        FAIL,
+        r"the crate got .*/one.* · .*/one.* · .*/one",
+    ),
+    Case("pretends-to-unsubscribe", "unsubscribes", FAIL, r"only the other filter's arrives: .*got .*/ended"),
+    Case("unsubscribes-locally", "unsubscribes", TIMEOUT, r"the broker gets UNSUBSCRIBE; observed the broker did not"),
+    # ours, and no fault of a crate
+    Case("lacks-the-will", "is_published_when_the_connection_breaks", BROKEN, r"'will'.*crates.toml does not declare"),
+    Case(
+        "claims-unsubscribe", "unsubscribes", BROKEN, r"hello claims unsubscribe, and unsubscribe replied not_written"
+    ),
+    Case("prints-a-log", "connects", BROKEN, r"printed 'performing hello' on standard output.*logs belong on standard"),
+    Case("floods-standard-output", "connects", BROKEN, r"events that nobody asked for|no answer to op_"),
+    Case("answers-unknown-ids", "connects", BROKEN, r"answered command 2, which was not asked; 1 was"),
+    Case("takes-any-operation", "connects", BROKEN, r"did not refuse the operation op_\w+, which nobody knows"),
+    Case("ignores-unknown-fields", "connects", BROKEN, r"did not refuse the field field_\w+ of \w+, which nobody"),
+    Case("invents-an-operation", "connects", BROKEN, r"claims operations that WIRE.md does not have: teleport"),
+    Case("writes-a-wrong-event", "receives", BROKEN, r"the event message is not as WIRE.md has it: payload", _qos(0)),
+    Case(
+        "dies-at-hello", "connects", BROKEN, r"cannot introduce itself: the probe exited with status 127 during hello"
+    ),
+    Case("stays-after-the-end", "connects", BROKEN, r"did not exit after its standard input ended"),
+]
+
+#: Scenarios for which there is no saboteur, with the reason.
+UNPROVEN: dict[tuple[str, Params], str] = {}
+
+
+# -- measuring -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A run of its own for this process: brokers and probes of no other run are touched, and none of its own stay."""
+    try:
+        connect().close()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    name = f"saboteurs-{secrets.token_hex(4)}"
+    reports = tmp_path_factory.mktemp("reports")
+    folder = RunFolder(reports / "runs" / name)
+    folder.evidence.mkdir(parents=True)
+    lock = RunLock(reports, name)
+    lock.acquire()
+    bench = Bench(folder, lock.mark)
+    try:
+        yield bench
+    finally:
+        bench.close()
+        remove_containers(lambda mark: mark == lock.mark)
+        end_own_processes(lock.mark)
+        lock.release()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds that the harness waits in vain; still far more than the honest client needs."""
+    for name, seconds in {"RECOVERY": 8.0, "DELIVERY": 2.5, "_LOGGED": 2.5, "CALL_DEADLINE": 1.5}.items():
+        monkeypatch.setattr(f"harness.cells.mqtt.{name}", seconds)
+
+
+def _line() -> BrokerLine:
+    return next(line for line in load_lines() if line.broker == "mosquitto")
+
+
+def _crate(name: str) -> Crate:
+    """A saboteur as an entry of crates.toml would have it."""
+    return Crate(
+        name=name,
+        role=Role.CANDIDATE,
+        kind=Kind.CLIENT,
+        dialects=(Dialect.MQTT_3_1_1,),
+        package="paho-mqtt",
+        version=CONTROL.version,
+        licence=CONTROL.licence,
+        left_to_application=() if name == "forgets-to-resubscribe" else CONTROL.left_to_application,
+        command=("{python}", "-m", "tests.saboteurs.mqtt_clients", name),
+    )
+
+
+def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, control: Crate | None) -> CellResult:
+    stated = scenario_of(function)
+    assert stated is not None
+    line, shown = _line(), "-".join(f"{name}{value}" for name, value in params)
+    key = CellKey(stated.dialect, stated.id, shown, crate.name, crate.version, line.id)
+    question = Question(key=key, scenario=stated, crate=crate, line=line, control=control)
+
+    def body(cell: Cell) -> None:
+        function(cell, **dict(params))
+
+    return measure(bench, question, body)
+
+
+# -- the tests -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
+def test_saboteur_is_caught(bench: Bench, case: Case, record_property: Callable[[str, object], None]) -> None:
+    """The verdict is right, and the reason lets a human see what is wrong."""
+    cell = _measure(bench, _crate(case.saboteur), FUNCTIONS[case.scenario], case.params, control=CONTROL)
+    record_property("seen", f"{case.saboteur} | {case.id} | {cell.verdict} | {cell.seconds:.1f} s | {cell.reason}")
+    assert cell.verdict is case.verdict, cell.reason
+    assert re.search(case.reason, cell.reason), cell.reason
+    if case.verdict.is_red:
+        assert cell.control is Verdict.PASS, cell.control_reason
+        assert [attempt.verdict for attempt in cell.attempts] == [case.verdict] * 2, "the same every time"
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [pytest.param(*entry, id=f"{entry[0]}{dict(entry[1]) or ''}") for entry in EVERY]
+)
+def test_the_honest_client_passes(bench: Bench, name: str, params: Params) -> None:
+    """With all the patience that a real run has: what the saboteurs fail is no trap."""
+    cell = _measure(bench, CONTROL, FUNCTIONS[name], params, control=None)
+    assert cell.verdict is Verdict.PASS, cell.reason
+
+
+def test_every_scenario_can_fail() -> None:
+    """A new scenario needs a saboteur, or an entry in UNPROVEN that says why not."""
+    proven = {(case.scenario, case.params) for case in CASES if case.verdict.is_red}
+    missing = [entry for entry in EVERY if entry not in proven and entry not in UNPROVEN]
+    assert not missing, "no saboteur fails these"
+    assert not set(UNPROVEN) - set(EVERY), "these are gone"
+    assert not proven & set(UNPROVEN), "these are proven by now"
+
+
+def test_every_saboteur_is_asked() -> None:
+    """A saboteur that no case names proves nothing."""
+    asked = {case.saboteur for case in CASES}
+    assert asked == set(CLIENTS) | set(CONVERSATIONS)
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["nothing asks for this"],
+)
+def _impossible(cell: MqttCell) -> None:
+    """A message comes back that nobody sent."""
+    client = cell.connected()
+    client.subscribe(cell.topic("never"), qos=1)
+    cell.expect_delivered(client, [Delivered(cell.topic("never"), b"x")], expected="a message out of nothing")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_the_control_fails_too_is_no_fault_of_the_crate(bench: Bench) -> None:
+    """The cell is broken, and the reason has both sides."""
+    cell = _measure(bench, _crate("ignores-retain"), _impossible, (), control=CONTROL)
+    assert (cell.verdict, cell.control) == (BROKEN, FAIL)
+    assert re.search(r"the control fails the same cell \(.*got nothing.*; the crate: .*got nothing", cell.reason)
