@@ -52,6 +52,11 @@ class BrokerModule(Protocol):
         """The version that the broker's log states; empty where it does not."""
 
 
+#: Where a relay listens that a broker advertises, on the port that the broker's listener has on 127.0.0.1: Docker holds
+#: that port as long as the broker lives, so that nobody else is given it.
+RELAY_HOST = "127.0.1.1"
+
+
 @runtime_checkable
 class Advertises(Protocol):
     """A broker module whose broker tells clients where to connect, and so has to be told before it starts."""

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping
 
+from harness.brokers.base import RELAY_HOST
 from harness.model import Dialect
 
 name = "kafka"
@@ -15,10 +16,6 @@ name = "kafka"
 PROBES = ("probe0", "probe1", "probe2", "probe3")
 listeners: Mapping[str, int] = {"plain": 9092} | {probe: 9100 + number for number, probe in enumerate(PROBES)}
 dialects: tuple[Dialect, ...] = (Dialect.KAFKA,)
-
-#: Where relays listen, each on the port that its listener has on 127.0.0.1: Docker holds that port as long as the
-#: broker lives, so that nobody else is given it.
-RELAY_HOST = "127.0.1.1"
 
 #: ApiVersions version 0 with correlation id 7 and client id "ready" (KIP-35); every version of Kafka answers it.
 _API_VERSIONS = struct.pack(">hhih5s", 18, 0, 7, 5, b"ready")

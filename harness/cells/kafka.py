@@ -14,7 +14,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.bench import Bench, Peer
-from harness.brokers.kafka import PROBES, RELAY_HOST
 from harness.capture import Relay
 from harness.cells.base import Cell
 from harness.errors import FeatureUnsupported, Mismatch, RefusedByCrate, ScenarioFault
@@ -187,16 +186,15 @@ class KafkaCell(Cell):
         self._started_log = peer.log.position()
         self._clients = 0
         self._topics = 0
-        port = peer.broker.ports[probe]
         number = int(hashlib.sha256(self.token.encode()).hexdigest(), 16)
         #: In front of the listener that advertises it: whatever the client learns from metadata leads here.
         self.relay = Relay(
             bench.relays,
-            ("127.0.0.1", port),
+            ("127.0.0.1", peer.broker.ports[probe]),
             folder / "wire.pcapng",
             client_address=f"127.1.{number % 256}.{number // 256 % 254 + 1}",
             server_port=peer.canonical_port,
-            listen=(RELAY_HOST, port),
+            listen=peer.advertised()[probe],
         )
         self._closing.callback(self.relay.close)
         self.reference = self.fresh_reference()
@@ -366,11 +364,11 @@ def _take_listener(bench: Bench, peer: Peer, closing: contextlib.ExitStack) -> s
     """A listener of the broker that no other attempt uses, until `closing` ends."""
     end = time.monotonic() + _LISTENER
     while time.monotonic() < end:
-        for probe in PROBES:
+        for probe in peer.advertised():
             lock = FileLock(bench.folder.path / "leases" / f"listener-{peer.broker.container[:12]}-{probe}.lock")
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
                 closing.callback(lock.release)
                 return probe
         time.sleep(0.05)
-    raise ScenarioFault(f"all {len(PROBES)} listeners of the broker were in use for {_LISTENER:g} s")
+    raise ScenarioFault(f"all {len(peer.advertised())} listeners of the broker were in use for {_LISTENER:g} s")
