@@ -26,6 +26,8 @@ from harness.wire.serve import Events, ProbeFailure, Server
 _POLL = 100
 #: Milliseconds that a request for what is not there may block.
 _BLOCK = 5000
+#: Milliseconds in which the cluster has to be found.
+_BOOTSTRAP = 10_000
 
 _ACKS: dict[str, int | str] = {"0": 0, "1": 1, "all": "all"}
 
@@ -51,7 +53,7 @@ class ControlClient:
                 "sasl_plain_password": request.sasl.password,
             }
         with _failures():
-            self._admin_client = KafkaAdminClient(**self._options)
+            self._admin_client = KafkaAdminClient(**self._options, bootstrap_timeout_ms=_BOOTSTRAP)
         return Empty()
 
     def metadata(self, _request: kafka.MetadataRequest) -> kafka.MetadataReply:
@@ -324,6 +326,12 @@ def main() -> int:
         client=ControlClient(events),
         events=events,
         settings=[
+            Setting(
+                name="bootstrap_timeout_ms",
+                value=str(_BOOTSTRAP),
+                default="30000",
+                source="https://kafka-python.readthedocs.io/en/master/apidoc/KafkaAdminClient.html",
+            ),
             Setting(
                 name="max_request_size",
                 value=str(REQUEST_LIMIT),
