@@ -72,10 +72,14 @@ class KafkaReference:
     # -- topics ------------------------------------------------------------------------------------
 
     def create_topic(self, topic: str, partitions: int = 1, **configs: str) -> None:
-        """Create a topic and wait until each partition has a leader."""
+        """Create a topic and wait until the leader of each partition answers as such.
+
+        Metadata names leaders a moment before the brokers know that they are.
+        """
         wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
         with _step(f"create the topic {topic}"):
             self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
+            self._reader().end_offsets([TopicPartition(topic, number) for number in range(partitions)])
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 where it is not there."""
