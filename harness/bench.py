@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.brokers import BROKERS
-from harness.brokers.base import RunningBroker
+from harness.brokers.base import RELAY_HOST, RunningBroker
 from harness.brokers.containers import BrokerControl, connect, start
 from harness.brokers.images import Image, obtain
 from harness.capture import RelayLoop
@@ -97,6 +97,11 @@ class Peer:
     def canonical_port(self) -> int:
         """The protocol's own port, for captures."""
         return next(iter(BROKERS[self.line.broker].listeners.values()))
+
+    def advertised(self) -> dict[str, tuple[str, int]]:
+        """Listeners that advertise a relay, and where that relay has to listen."""
+        ports = self.broker.ports
+        return {name: (RELAY_HOST, port) for name, port in ports.items() if name.startswith("probe")}
 
     def close(self) -> None:
         """Let go of the broker; it goes on running."""

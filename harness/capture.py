@@ -99,6 +99,7 @@ class Relay:
         *,
         client_address: str,
         server_port: int,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
         """Start listening.
 
@@ -108,6 +109,7 @@ class Relay:
             capture: the pcapng file to write.
             client_address: IPv4 address of the client in the capture, so that merged captures stay apart.
             server_port: the protocol's canonical port, for the capture.
+            listen: where to listen; port 0 lets the system pick one.
         """
         self._loop = loop
         self._upstream = upstream
@@ -123,11 +125,11 @@ class Relay:
         self._served = 0
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = loop.run(self._listen())
+        self._server = loop.run(self._listen(*listen))
         self.endpoint: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
 
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_CHUNK)
+    async def _listen(self, host: str, port: int) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, host, port, limit=_CHUNK)
 
     # -- what a scenario can do --------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ def needs() -> list[Need]:
         Need("Docker Engine", "the brokers", ("docker.io", "iptables"), _docker_answers() or has("dockerd")),
         Need("debootstrap", "local broker images, where no registry answers", ("debootstrap", "debian-archive-keyring"),
              has("debootstrap")),
+        Need("Maven", "Kafka's jars, where no registry answers", ("maven",), has("mvn")),
     ]  # fmt: skip
 
 

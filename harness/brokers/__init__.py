@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from harness.brokers import mosquitto, rabbitmq
+from harness.brokers import kafka, mosquitto, rabbitmq
 from harness.brokers.base import BrokerModule
 
-BROKERS: dict[str, BrokerModule] = {mosquitto.name: mosquitto, rabbitmq.name: rabbitmq}
+BROKERS: dict[str, BrokerModule] = {
+    mosquitto.name: mosquitto,
+    rabbitmq.name: rabbitmq,
+    kafka.name: kafka,
+}

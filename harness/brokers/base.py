@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from harness.model import Dialect
 
@@ -50,3 +50,16 @@ class BrokerModule(Protocol):
 
     def version_in(self, log: str) -> str:
         """The version that the broker's log states; empty where it does not."""
+
+
+#: Where a relay listens that a broker advertises, on the port that the broker's listener has on 127.0.0.1: Docker holds
+#: that port as long as the broker lives, so that nobody else is given it.
+RELAY_HOST = "127.0.1.1"
+
+
+@runtime_checkable
+class Advertises(Protocol):
+    """A broker module whose broker tells clients where to connect, and so has to be told before it starts."""
+
+    def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Environment variables beside those of compose.yaml, from the host port of each listener."""

@@ -21,7 +21,7 @@ import docker.errors
 import yaml
 from docker.models.containers import Container
 
-from harness.brokers.base import BrokerModule, RunningBroker
+from harness.brokers.base import Advertises, BrokerModule, RunningBroker
 from harness.brokers.images import Image
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark
@@ -149,6 +149,7 @@ def _run_container(
     service = _service(module)
     for attempt in range(1, _PORT_ATTEMPTS + 1):
         published = {listener: ports() for listener in module.listeners}
+        told = module.environment(published) if isinstance(module, Advertises) else {}
         container = client.containers.create(
             image.name,
             command=service["command"],
@@ -156,7 +157,7 @@ def _run_container(
             labels={LABEL: str(mark)},
             ports={f"{module.listeners[name]}/tcp": ("127.0.0.1", port) for name, port in published.items()},
             volumes=_mounts(module, service),
-            environment=service.get("environment", {}),
+            environment=service.get("environment", {}) | told,
         )
         try:
             container.start()

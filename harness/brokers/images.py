@@ -5,13 +5,14 @@ The local one stands on a base image that debootstrap makes, so that no registry
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ BASE_TAG = "iotyet/base:trixie"
 _PULL_LIMIT = 300.0
 #: Seconds that debootstrap may take.
 _BASE_LIMIT = 900.0
+#: Seconds that Maven may take to gather a broker's jars.
+_JARS_LIMIT = 600.0
 
 
 @dataclass(frozen=True)
@@ -107,18 +110,43 @@ def _local(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], N
             say(f"{note}; building {line.id} on this machine instead")
             _ensure_base(client, say)
             try:
-                image, _ = client.images.build(
-                    path=str(folder),
-                    dockerfile=line.recipe,
-                    tag=tag,
-                    buildargs={"BASE": BASE_TAG},
-                    network_mode="host",
-                    rm=True,
-                    forcerm=True,
-                )
+                with _context(folder, line) as path:
+                    image, _ = client.images.build(
+                        path=str(path),
+                        dockerfile=line.recipe,
+                        tag=tag,
+                        buildargs={"BASE": BASE_TAG},
+                        network_mode="host",
+                        rm=True,
+                        forcerm=True,
+                    )
             except (docker.errors.BuildError, docker.errors.APIError) as error:
                 raise Unavailable(f"{line.id} cannot be built on this machine: {error}") from error
     return Image("docker, built here", tag, str(image.id), note)
+
+
+@contextlib.contextmanager
+def _context(folder: Path, line: BrokerLine) -> Iterator[Path]:
+    """The folder that the recipe builds from; with a pom.xml a copy, with the jars of the image's version beside it.
+
+    Raises:
+        Unavailable: the jars cannot be had.
+    """
+    if not (folder / "pom.xml").is_file():
+        yield folder
+        return
+    if shutil.which("mvn") is None:
+        raise Unavailable(f"{line.id} is built from jars, and Maven is not installed; `apt-get install maven` does it")
+    with tempfile.TemporaryDirectory(prefix="iotyet-context-") as name:
+        path = Path(name) / "context"
+        shutil.copytree(folder, path)
+        version = line.image.rpartition(":")[2]
+        goal = ["dependency:copy-dependencies", f"-Dkafka.version={version}", f"-DoutputDirectory={path / 'jars'}"]
+        try:
+            run(["mvn", "--quiet", "--batch-mode", "--file", str(path / "pom.xml"), *goal], timeout=_JARS_LIMIT)
+        except CommandFailed as error:
+            raise Unavailable(f"the jars of {line.id} cannot be had: {error}") from error
+        yield path
 
 
 def _ensure_base(client: docker.DockerClient, say: Callable[[str], None]) -> None:

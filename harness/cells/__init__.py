@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.bench import Bench, Peer
 from harness.cells.amqp import AmqpCell
 from harness.cells.base import Cell
+from harness.cells.kafka import KafkaCell
 from harness.cells.mqtt import MqttCell
 from harness.model import Crate, Dialect, Scenario
 
@@ -15,4 +16,5 @@ from harness.model import Crate, Dialect, Scenario
 CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {
     Dialect.MQTT_3_1_1: MqttCell,
     Dialect.AMQP_0_9_1: AmqpCell,
+    Dialect.KAFKA: KafkaCell,
 }

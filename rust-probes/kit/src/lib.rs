@@ -9,6 +9,7 @@ pub mod amqp;
 pub mod base64;
 pub mod digits;
 pub mod events;
+pub mod kafka;
 mod lock;
 pub mod mqtt;
 mod session;

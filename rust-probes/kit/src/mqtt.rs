@@ -109,7 +109,7 @@ pub struct Publish {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
-    #[serde(deserialize_with = "not_empty")]
+    #[serde(deserialize_with = "crate::session::not_empty")]
     pub filters: Vec<Subscription>,
 }
 
@@ -126,7 +126,7 @@ pub struct Subscription {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unsubscribe {
-    #[serde(deserialize_with = "not_empty")]
+    #[serde(deserialize_with = "crate::session::not_empty")]
     pub filters: Vec<String>,
 }
 
@@ -250,16 +250,5 @@ fn at_least<'de, D: Deserializer<'de>>(least: u16, deserializer: D) -> Result<u1
             "{number} is less than {least}"
         ))),
         number => Ok(number),
-    }
-}
-
-fn not_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    match Vec::deserialize(deserializer)? {
-        items if items.is_empty() => Err(serde::de::Error::custom("an empty list")),
-        items => Ok(items),
     }
 }

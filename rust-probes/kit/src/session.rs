@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{json, Map, Value};
 
 use crate::events::Events;
@@ -175,6 +175,18 @@ pub(crate) fn decode<T: DeserializeOwned>(fields: Value) -> Result<T, Failure> {
             Failure::bad_value(text)
         }
     })
+}
+
+/// A list with at least one item.
+pub(crate) fn not_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    match Vec::deserialize(deserializer)? {
+        items if items.is_empty() => Err(serde::de::Error::custom("an empty list")),
+        items => Ok(items),
+    }
 }
 
 fn write(output: &mut impl Write, message: &impl Serialize) -> io::Result<()> {

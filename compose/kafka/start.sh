@@ -1,0 +1,53 @@
+#!/bin/sh
+# Starts one Kafka node with the jars in /opt/kafka/libs: KRaft, and ZooKeeper beside it for lines before 3.
+#
+# ADVERTISED: what clients are told to connect to, as advertised.listeners has it.
+# JAVA_FLAGS: more flags for the node's JVM.
+# With "format" as argument it only formats the storage.
+set -eu
+
+config=$(dirname "$0")
+home=/tmp/iotyet-kafka
+mkdir -p $home
+# Sorted, because a class-data archive only fits the class path that it was made with.
+classpath=$(printf '%s:' /opt/kafka/libs/*.jar)
+flags="-Xms64m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Dkafka.logs.dir=$home/logs"
+[ ! -f /opt/kafka/config/log4j.properties ] || flags="$flags -Dlog4j.configuration=file:/opt/kafka/config/log4j.properties"
+[ ! -f /opt/kafka/config/log4j2.yaml ] || flags="$flags -Dlog4j2.configurationFile=/opt/kafka/config/log4j2.yaml"
+
+listeners=PLAIN://0.0.0.0:9092,INTERNAL://127.0.0.1:9093
+for number in 0 1 2 3; do listeners="$listeners,PROBE$number://0.0.0.0:910$number"; done
+case $(echo /opt/kafka/libs/kafka_2.13-*) in
+*kafka_2.13-2.*) zookeeper=yes ;;
+*) zookeeper=no listeners=$listeners,CONTROLLER://127.0.0.1:9094 ;;
+esac
+
+{
+    cat "$config/server.properties"
+    echo "log.dirs=$home/data"
+    echo "listeners=$listeners"
+    echo "advertised.listeners=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093"
+    if [ $zookeeper = yes ]; then
+        # A short session, so that a node which was killed can come back at once.
+        printf 'broker.id=1\nzookeeper.connect=127.0.0.1:2181\nzookeeper.session.timeout.ms=2000\n'
+    else
+        cat "$config/kraft.properties"
+    fi
+} > $home/server.properties
+
+if [ $zookeeper = yes ]; then
+    [ "${1:-}" != format ] || exit 0
+    again=$([ ! -d $home/zookeeper ] || echo yes)
+    java -Xmx64m $flags -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain \
+        "$config/zookeeper.properties" > $home/zookeeper.log 2>&1 &
+    # The session of a node that was killed has to expire first: until then ZooKeeper takes this one for a second node.
+    [ -z "$again" ] || sleep 4
+elif [ ! -f $home/data/meta.properties ]; then
+    java -Xmx128m $flags -cp "$classpath" kafka.tools.StorageTool format \
+        --config $home/server.properties --cluster-id aW90eWV0LWlvdHlldC1pbw
+fi
+[ "${1:-}" != format ] || exit 0
+
+[ ! -f $home/classes.jsa ] || flags="$flags -XX:SharedArchiveFile=$home/classes.jsa"
+# exec: the node is PID 1, so that a stop reaches it.
+exec java -Xmx256m $flags ${JAVA_FLAGS:-} -cp "$classpath" kafka.Kafka $home/server.properties

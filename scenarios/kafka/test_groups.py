@@ -1,0 +1,134 @@
+"""What a group has read: commit, fetch and resume."""
+
+from __future__ import annotations
+
+from harness.cells.kafka import Delivered, KafkaCell
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.references.kafka import Written
+from harness.scenario import scenario
+
+_COMMIT = "https://kafka.apache.org/protocol.html#The_Messages_OffsetCommit"
+_FETCH = "https://kafka.apache.org/protocol.html#The_Messages_OffsetFetch"
+_NEXT = "https://kafka.apache.org/documentation/#design_consumerposition"
+
+
+def _wanted(topic: str, records: list[Written], first: int) -> list[Delivered]:
+    return [Delivered(r.key, r.value, topic=topic, offset=first + number) for number, r in enumerate(records)]
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.DUPLICATE,
+    spec=[_COMMIT, _NEXT],
+    capability="groups",
+    features=["commit"],
+    deadline=60.0,
+)
+def test_commits_the_next_offset(cell: KafkaCell) -> None:
+    """What is committed after three records is the offset of the fourth."""
+    topic, group = cell.topic(), cell.name("group")
+    records = [Written(b"key", cell.payload()) for _ in range(3)]
+    cell.reference.produce(topic, records)
+    client = cell.connected()
+    client.consume(topic, start="earliest", group=group)
+    cell.expect_delivered(client, _wanted(topic, records, 0), expected="the crate delivers what is there")
+    client.commit()
+    found = cell.reference.committed(group, topic)
+    cell.expect(found == 3, expected="the group's offset is 3", observed=f"it is {found}")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.DUPLICATE,
+    spec=[_FETCH],
+    capability="groups",
+    features=["committed"],
+    deadline=60.0,
+)
+def test_tells_a_committed_offset(cell: KafkaCell) -> None:
+    """The client tells the offset that somebody else committed, and that a new group has none."""
+    topic, group = cell.topic(), cell.name("group")
+    cell.reference.produce(topic, [Written(b"key", b"value")] * 5)
+    cell.reference.commit(group, topic, 4)
+    client = cell.connected()
+    seen = (client.committed(group, topic), client.committed(cell.name("group"), topic))
+    cell.expect(
+        seen == (4, None),
+        expected="offset 4 for the group, none for a new one",
+        observed=f"{seen[0]} for the group, {seen[1]} for a new one",
+    )
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_FETCH, _NEXT],
+    capability="groups",
+    features=["commit"],
+    deadline=60.0,
+)
+def test_resumes_where_another_client_stopped(cell: KafkaCell) -> None:
+    """A client of the group goes on after the offset that somebody else committed, and no record is read twice."""
+    topic, group = cell.topic(), cell.name("group")
+    records = [Written(b"key", cell.payload()) for _ in range(6)]
+    cell.reference.produce(topic, records)
+    cell.reference.commit(group, topic, 4)
+    client = cell.connected()
+    client.consume(topic, start="earliest", group=group)
+    cell.expect_delivered(client, _wanted(topic, records[4:], 4), expected="the crate delivers from offset 4 on")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_COMMIT, _FETCH],
+    capability="groups",
+    features=["commit"],
+    deadline=75.0,
+)
+def test_resumes_where_it_stopped(cell: KafkaCell) -> None:
+    """A second client of the crate goes on where the first one committed and stopped."""
+    topic, group = cell.topic(), cell.name("group")
+    records = [Written(b"key", cell.payload()) for _ in range(6)]
+    cell.reference.produce(topic, records[:3])
+    first = cell.connected()
+    first.consume(topic, start="earliest", group=group)
+    cell.expect_delivered(first, _wanted(topic, records[:3], 0), expected="the first client delivers what is there")
+    first.commit()
+    first.stop()
+    cell.reference.produce(topic, records[3:])
+    second = cell.connected()
+    second.consume(topic, start="earliest", group=group)
+    cell.expect_delivered(second, _wanted(topic, records[3:], 3), expected="the second client delivers the rest")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/documentation/#consumerconfigs_enable.auto.commit"],
+    capability="groups",
+    features=["commit"],
+    deadline=75.0,
+)
+def test_commits_nothing_that_was_not_asked_for(cell: KafkaCell) -> None:
+    """What was read but not committed is read again by the next client of the group."""
+    topic, group = cell.topic(), cell.name("group")
+    records = [Written(b"key", cell.payload()) for _ in range(3)]
+    cell.reference.produce(topic, records)
+    first = cell.connected()
+    first.consume(topic, start="earliest", group=group)
+    cell.expect_delivered(first, _wanted(topic, records, 0), expected="the first client delivers what is there")
+    first.stop()
+    second = cell.connected()
+    second.consume(topic, start="earliest", group=group)
+    cell.expect_delivered(second, _wanted(topic, records, 0), expected="the second client delivers it again")

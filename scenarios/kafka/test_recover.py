@@ -1,0 +1,117 @@
+"""After the connection was lost: producing and reading again, without losing what was acknowledged."""
+
+from __future__ import annotations
+
+from harness.cells.kafka import RECOVERY, Delivered, KafkaCell
+from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.references.kafka import Written, values
+from harness.scenario import scenario
+
+_RETRIES = "https://kafka.apache.org/documentation/#producerconfigs_retries"
+
+
+def _produces_again(cell: KafkaCell, hurt: str) -> None:
+    """Produce, lose the connection, produce again; what was acknowledged is there."""
+    topic = cell.topic()
+    before, after = Written(b"key", cell.payload()), Written(b"key", cell.payload())
+    client = cell.connected()
+    client.produce(topic, before)
+    cell.hurt(hurt)
+    cell.keep_producing(client, topic, after)
+    found = values(cell.fresh_reference().read_all(topic))
+    cell.expect(
+        before.value in found and after.value in found,
+        expected="what was acknowledged before and after is stored",
+        observed=f"the topic holds {len(found)} records, and not both of these",
+    )
+
+
+def _reads_on(cell: KafkaCell, hurt: str) -> None:
+    """Read, lose the connection, read on."""
+    topic = cell.topic()
+    before, after = Written(b"key", cell.payload()), Written(b"key", cell.payload())
+    cell.reference.produce(topic, [before])
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(client, [Delivered(b"key", before.value)], expected="the crate delivers what is there")
+    cell.hurt(hurt)
+    cell.fresh_reference().produce(topic, [after])
+    cell.keep_consuming(client, after.value)
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_produces_again_after_a_cut(cell: KafkaCell) -> None:
+    """After its connections were cut, the client produces again within 60 seconds; the application repeats the call."""
+    _produces_again(cell, "cut")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_reads_on_after_a_cut(cell: KafkaCell) -> None:
+    """After its connections were cut, the client reads on within 60 seconds."""
+    _reads_on(cell, "cut")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=180.0,
+    timer=RECOVERY,
+)
+def test_produces_again_after_a_broker_restart(cell: KafkaCell) -> None:
+    """After its broker was restarted, the client produces again within 60 seconds; the application repeats the call."""
+    _produces_again(cell, "restart")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=180.0,
+    timer=RECOVERY,
+)
+def test_reads_on_after_a_broker_restart(cell: KafkaCell) -> None:
+    """After its broker was restarted, the client reads on within 60 seconds."""
+    _reads_on(cell, "restart")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=180.0,
+    timer=RECOVERY,
+)
+def test_produces_again_after_the_broker_was_killed(cell: KafkaCell) -> None:
+    """After its broker was killed and came back, the client produces again within 60 seconds."""
+    _produces_again(cell, "kill")

@@ -1,0 +1,236 @@
+"""Wrong Kafka clients: the control client with one lie each. A scenario that none of them fails proves nothing.
+
+python -m tests.saboteurs.kafka_clients NAME
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from kafka.structs import OffsetAndMetadata
+
+from harness.model import Dialect
+from harness.references.kafka import Read
+from harness.references.kafka_control import ControlClient
+from harness.wire import kafka
+from harness.wire.messages import Empty, decode, encode
+from harness.wire.serve import Events, ProbeFailure, Server
+
+
+def _pretended(request: kafka.ProduceRequest) -> kafka.ProduceReply:
+    """Placements for records that nobody sent."""
+    placements = [kafka.Placement(topic=r.topic, partition=r.partition or 0, offset=None) for r in request.records]
+    return kafka.ProduceReply(placements=placements)
+
+
+class _Producer(ControlClient):
+    """Changes each record before it is sent."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Produce changed records."""
+        records = [self.changed(record) for record in request.records]
+        return super().produce(request.model_copy(update={"records": records}))
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """What is sent instead."""
+        return record
+
+
+class FlipsAByte(_Producer):
+    """The first byte of a value is another one."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Flip it."""
+        value = decode(record.value or "")
+        flipped = bytes([value[0] ^ 1]) + value[1:] if value else value
+        return record.model_copy(update={"value": encode(flipped)})
+
+
+class NullForEmpty(_Producer):
+    """An empty value is sent as null."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Take empty for null."""
+        return record.model_copy(update={"value": record.value or None})
+
+
+class EmptyForNull(_Producer):
+    """A null value is sent as empty, so that nothing is ever deleted."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Take null for empty."""
+        return record.model_copy(update={"value": record.value or ""})
+
+
+class WrongPartition(_Producer):
+    """A record goes to the partition before the one that was asked for."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Move it."""
+        return record.model_copy(update={"partition": max(0, (record.partition or 0) - 1)})
+
+
+class OwnPartitioner(_Producer):
+    """Keys are placed by the sum of their bytes."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Choose a partition of 7."""
+        return record.model_copy(update={"partition": sum(decode(record.key or "")) % 7})
+
+
+class LosesAHeader(_Producer):
+    """A key that occurs twice among the headers is kept once."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Make a dictionary of them."""
+        return record.model_copy(update={"headers": list({header.key: header for header in record.headers}.values())})
+
+
+class OwnClock(_Producer):
+    """The time that the application gives is ignored."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Forget it."""
+        return record.model_copy(update={"timestamp_ms": None})
+
+
+class Duplicates(ControlClient):
+    """Each record is sent twice."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Send, and send again."""
+        super().produce(request)
+        return super().produce(request)
+
+
+class Reverses(ControlClient):
+    """The records of a call are sent in the reverse order."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Turn them round."""
+        return super().produce(request.model_copy(update={"records": request.records[::-1]}))
+
+
+class DropsCompressed(ControlClient):
+    """A compressed batch is reported as sent, and dropped."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Drop it."""
+        return super().produce(request) if request.compression == "none" else _pretended(request)
+
+
+class ConfirmsTooEarly(ControlClient):
+    """A record is reported as acknowledged whatever the broker says."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Swallow the error."""
+        try:
+            return super().produce(request)
+        except ProbeFailure:
+            return _pretended(request)
+
+
+class TellsAWrongOffset(ControlClient):
+    """The offset that is told is the one before."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Tell another offset."""
+        placements = [
+            place.model_copy(update={"offset": str(int(place.offset or 1) - 1)})
+            for place in super().produce(request).placements
+        ]
+        return kafka.ProduceReply(placements=placements)
+
+
+class CommitsTheLast(ControlClient):
+    """What is committed is the offset of the last record, and not of the next."""
+
+    def commit(self, _request: kafka.CommitRequest) -> Empty:
+        """Commit one too few."""
+        if self._reader is not None:
+            self._reader.run(
+                lambda consumer: consumer.commit(
+                    {p: OffsetAndMetadata(consumer.position(p) - 1, "", -1) for p in consumer.assignment()}
+                )
+            )
+        return Empty()
+
+
+class ForgetsTheGroup(ControlClient):
+    """A group's committed offset is not looked at."""
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Read without the group."""
+        return super().consume(request.model_copy(update={"group": None}))
+
+
+class StartsEarly(ControlClient):
+    """Reading starts at the beginning, wherever it was to start."""
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Read everything."""
+        return super().consume(request.model_copy(update={"start": "earliest"}))
+
+
+class ReadsOnePartition(ControlClient):
+    """Of a topic with several partitions the first alone is read."""
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Read partition 0."""
+        return super().consume(request.model_copy(update={"partition": 0}))
+
+
+class DeliversEmptyForNull(ControlClient):
+    """A null value is delivered as empty."""
+
+    def deliver(self, record: Read) -> None:
+        """Deliver something."""
+        super().deliver(replace(record, value=record.value or b""))
+
+
+class ReadsUncommitted(ControlClient):
+    """The isolation level is ignored."""
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Read everything."""
+        return super().consume(request.model_copy(update={"isolation": "read_uncommitted"}))
+
+
+CLIENTS: dict[str, type[ControlClient]] = {
+    "flips-a-byte": FlipsAByte,
+    "null-for-empty": NullForEmpty,
+    "empty-for-null": EmptyForNull,
+    "wrong-partition": WrongPartition,
+    "own-partitioner": OwnPartitioner,
+    "loses-a-header": LosesAHeader,
+    "own-clock": OwnClock,
+    "duplicates": Duplicates,
+    "reverses": Reverses,
+    "drops-compressed": DropsCompressed,
+    "confirms-too-early": ConfirmsTooEarly,
+    "tells-a-wrong-offset": TellsAWrongOffset,
+    "commits-the-last": CommitsTheLast,
+    "forgets-the-group": ForgetsTheGroup,
+    "starts-early": StartsEarly,
+    "reads-one-partition": ReadsOnePartition,
+    "delivers-empty-for-null": DeliversEmptyForNull,
+    "reads-uncommitted": ReadsUncommitted,
+}
+
+
+def main(name: str) -> int:
+    """Serve one conversation as the saboteur `name`."""
+    events = Events()
+    return Server(
+        crate="kafka-python",
+        version="0.0.0",
+        vocabulary=kafka.VOCABULARY,
+        dialects=[Dialect.KAFKA],
+        client=CLIENTS[name](events),
+        events=events,
+    ).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))

@@ -1,0 +1,134 @@
+"""Kafka scenarios can fail: wrong clients, each with the scenario that catches it. Needs Docker."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.bench import Bench
+from harness.brokers.containers import connect, remove_containers
+from harness.catalog import load_crates, load_lines
+from harness.errors import Unavailable
+from harness.judge import Question, measure
+from harness.liveness import RunLock, end_own_processes
+from harness.model import CellKey, Crate, Dialect, Kind, Role, Verdict
+from harness.scenario import scenario_of
+from harness.store import RunFolder
+from tests.saboteurs.kafka_clients import CLIENTS
+
+CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.KAFKA in c.dialects)
+
+#: Saboteur, file and scenario that catches it, the scenario's parameters, and what the reason says.
+CASES: list[tuple[str, str, str, dict[str, Any], str]] = [
+    ("flips-a-byte", "produce", "produces", {}, r"each record once: .*; observed the topic holds"),
+    ("duplicates", "produce", "produces", {}, r"observed the topic holds key .* · .* · .* · "),
+    ("null-for-empty", "produce", "produces_an_empty_value", {}, r"observed the topic holds .*value null"),
+    ("empty-for-null", "produce", "produces_a_null_value", {}, r"observed the topic holds .*value of 0 bytes"),
+    ("wrong-partition", "produce", "produces_to_the_partition_that_is_asked_for", {}, r"each partition holds"),
+    ("own-partitioner", "produce", "places_keys_as_java_does", {}, r"observed \d+ of 16"),
+    ("loses-a-header", "produce", "produces_headers", {}, r"trace.*kind.*trace.*; observed"),
+    ("own-clock", "produce", "produces_timestamps", {}, r"the time 1700000000123; observed \[\d+\]"),
+    ("reverses", "produce", "produces_a_batch", {"count": 100}, r"the first difference is at number 1: "),
+    ("drops-compressed", "produce", "produces_compressed", {"compression": "gzip"}, r"observed the topic holds 0 of"),
+    ("confirms-too-early", "produce", "surfaces_an_oversized_record", {}, r"observed the crate reported success"),
+    ("confirms-too-early", "produce", "surfaces_an_unknown_topic", {}, r"observed the crate reported success"),
+    ("tells-a-wrong-offset", "produce", "tells_where_a_record_went", {}, r"offset 1; observed partition 1, offset 0"),
+    ("commits-the-last", "groups", "commits_the_next_offset", {}, r"the group's offset is 3; observed it is 2"),
+    ("commits-the-last", "groups", "resumes_where_it_stopped", {}, r"the second client delivers the rest"),
+    ("forgets-the-group", "groups", "resumes_where_another_client_stopped", {}, r"from offset 4 on: .*partition 0@0"),
+    ("starts-early", "consume", "consumes_from_the_latest", {}, r"afterwards alone: .*observed .*partition 0@0"),
+    ("starts-early", "consume", "consumes_from_an_offset", {"compression": "none"}, r"from offset 6 on: .*0@0"),
+    ("reads-one-partition", "consume", "consumes_several_partitions", {}, r"delivered 4 of 12 records"),
+    ("delivers-empty-for-null", "consume", "consumes_a_null_value", {}, r"delivered .*value of 0 bytes"),
+    ("reads-uncommitted", "consume", "reads_committed_records_alone", {}, r"committed records alone: .*0@0"),
+]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A run of its own for this process: brokers and probes of no other run are touched, and none of its own stay."""
+    try:
+        connect().close()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    name = f"saboteurs-{secrets.token_hex(4)}"
+    reports = tmp_path_factory.mktemp("reports")
+    folder = RunFolder(reports / "runs" / name)
+    folder.evidence.mkdir(parents=True)
+    lock = RunLock(reports, name)
+    lock.acquire()
+    bench = Bench(folder, lock.mark)
+    try:
+        yield bench
+    finally:
+        bench.close()
+        remove_containers(lambda mark: mark == lock.mark)
+        end_own_processes(lock.mark)
+        lock.release()
+
+
+def _crate(name: str) -> Crate:
+    """A saboteur as an entry of crates.toml would have it."""
+    return Crate(
+        name=name,
+        role=Role.CANDIDATE,
+        kind=Kind.CLIENT,
+        dialects=(Dialect.KAFKA,),
+        package=CONTROL.package,
+        version=CONTROL.version,
+        licence=CONTROL.licence,
+        command=("{python}", "-m", "tests.saboteurs.kafka_clients", name),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "scenario", "params", "reason"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_saboteur_is_caught(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    file: str,
+    scenario: str,
+    params: dict[str, Any],
+    reason: str,
+) -> None:
+    """The verdict is `fail`, the control passes the same cell, and the reason lets a human see what is wrong."""
+    # Most lies are found by waiting in vain; this is still far more than the honest client needs.
+    monkeypatch.setattr("harness.cells.kafka.DELIVERY", 4.0)
+    # A fresh broker for the second attempt costs seconds, and these scenarios do not hurt theirs.
+    monkeypatch.setattr(bench, "own_peer", lambda line: _Same(bench.shared_peer(line)))
+    function = getattr(importlib.import_module(f"scenarios.kafka.test_{file}"), f"test_{scenario}")
+    stated = scenario_of(function)
+    assert stated is not None
+    crate = _crate(name)
+    line = next(line for line in load_lines() if line.broker == "kafka")
+    key = CellKey(Dialect.KAFKA, scenario, "-".join(map(str, params.values())), crate.name, crate.version, line.id)
+    question = Question(key=key, scenario=stated, crate=crate, line=line, control=CONTROL)
+    cell = measure(bench, question, lambda cell: function(cell, **params))
+    assert cell.verdict is Verdict.FAIL, cell.reason
+    assert cell.control is Verdict.PASS, cell.control_reason
+    assert re.search(reason, cell.reason), cell.reason
+
+
+class _Same:
+    """A broker that stays."""
+
+    def __init__(self, peer: Any) -> None:
+        self._peer = peer
+
+    def __enter__(self) -> Any:
+        return self._peer
+
+    def __exit__(self, *_error: object) -> None:
+        """Leave it running."""
+
+
+def test_every_saboteur_has_a_case() -> None:
+    """None is there for nothing."""
+    assert set(CLIENTS) == {case[0] for case in CASES}
