@@ -26,6 +26,9 @@ from harness.scenario import scenario_of
 from harness.store import RunFolder
 from tests.saboteurs.amqp_clients import CLIENTS
 
+#: Needs a broker that the profile `ci` does not start.
+pytestmark = pytest.mark.full
+
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.AMQP_0_9_1 in c.dialects)
 LINE = next(line for line in load_lines() if line.id == "rabbitmq@4.0")
 

@@ -21,6 +21,9 @@ from harness.scenario import scenario_of
 from harness.store import RunFolder
 from tests.saboteurs.kafka_clients import CLIENTS
 
+#: Needs a broker that the profile `ci` does not start.
+pytestmark = pytest.mark.full
+
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.KAFKA in c.dialects)
 
 #: Saboteur, file and scenario that catches it, the scenario's parameters, and what the reason says.
