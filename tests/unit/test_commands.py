@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -14,11 +15,16 @@ from harness.errors import CommandFailed
 
 
 def _is_gone(pid: int) -> bool:
-    """True where the process ended; an orphan may stay a zombie until init looks."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    """True where the process ended, or does within five seconds; an orphan may stay a zombie until init looks."""
+    end = time.monotonic() + 5.0
+    while time.monotonic() < end:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_returns_both_streams() -> None:
