@@ -101,7 +101,8 @@ class Checkout:
     def copy(cls, target: Path) -> Checkout:
         """Copy what a run needs."""
         target.mkdir(parents=True)
-        ignored = shutil.ignore_patterns("target")
+        # Other workers write compiled modules at this very moment.
+        ignored = shutil.ignore_patterns("target", "__pycache__")
         for part in _PARTS:
             source = ROOT / part
             if source.is_dir():
