@@ -170,7 +170,8 @@ class ScenarioPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note every cell before anything is deselected; then leave out what was not asked for."""
-        self._planned = [item for item in items if _is_scenario(item)]
+        # Where the profile has no broker of a dialect, pytest makes one item without a cell of each scenario.
+        self._planned = [item for item in items if _is_scenario(item) and _has_cell(item)]
         wanted = [item for item in self._planned if self._is_selected(item)]
         if self._folder is not None and self._config.getoption("iotyet_resume") and self._folder.has_plan():
             # What was asked for then, less what is done.
@@ -179,7 +180,7 @@ class ScenarioPlugin:
             wanted = [item for item in self._planned if _key(item) in missing]
         # What waits for a protocol's timer goes first: it costs no work, and the rest runs meanwhile.
         wanted.sort(key=lambda item: -_scenario(item).timer)
-        left_out = set(self._planned) - set(wanted)
+        left_out = {item for item in items if _is_scenario(item)} - set(wanted)
         items[:] = [item for item in items if not _is_scenario(item)] + wanted
         if left_out:
             self._config.hook.pytest_deselected(items=list(left_out))
@@ -281,6 +282,10 @@ _STASHED = pytest.StashKey[str]()
 
 def _is_scenario(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and scenario_of(item.obj) is not None
+
+
+def _has_cell(item: pytest.Item) -> bool:
+    return isinstance(item.callspec.params["cell"], _Spec)  # type: ignore[attr-defined]
 
 
 def _scenario(item: pytest.Item) -> Scenario:

@@ -279,7 +279,7 @@ def test_lists_crates_and_brokers_without_a_run(inside: Inside) -> None:
     assert [entry["guide"] for entry in json.loads(crates)][:3] == ["mqtt-rs", "RuMqtt", "rust-mq"]
     status, brokers, err = inside("list", "brokers")
     assert (status, err) == (0, "")
-    assert brokers.startswith("mosquitto@2.0 ")
+    assert "mosquitto@2.0 " in brokers
 
 
 def test_doctor_says_of_each_need_whether_it_is_there(checkout: Checkout) -> None:
