@@ -6,7 +6,7 @@ The denominators come from the plan alone, so that a cell that was not measured 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.errors import UsageError
@@ -336,11 +336,18 @@ def _row(crate: Crate, cells: Iterable[Cell], columns: Iterable[Column]) -> Row:
     return Row(
         crate=crate,
         cells=own,
-        summary=summarise(own, State.NOT_RUN),
+        summary=_standing(own),
         groups=tuple(groups),
         defects=_defects(crate, own),
         unexplained=sum(cell.verdict.is_red and not cell.defect for cell in own),
     )
+
+
+def _standing(cells: Sequence[Cell]) -> Summary:
+    """The row's state; a crate that only compiled has not passed, because nothing was asked of its protocol."""
+    summary = summarise(cells, State.NOT_RUN)
+    spoke = any(cell.key.dialect is not Dialect.PACKAGE for cell in cells)
+    return summary if spoke or summary.state is not State.PASS else replace(summary, state=State.NOT_RUN)
 
 
 def _defects(crate: Crate, cells: Iterable[Cell]) -> tuple[Defect, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -215,3 +216,12 @@ def test_nothing_selected_is_5_unless_interrupted() -> None:
     assert exit_code(nothing, False) == 5
     assert exit_code(nothing, True) == 130
     assert exit_code(_small(), False) == 5
+
+
+def test_a_crate_that_only_compiled_has_not_passed() -> None:
+    compiles = replace(_scenario("compiles"), dialect=Dialect.PACKAGE)
+    key = CellKey(Dialect.PACKAGE, "compiles", "", "one", "1.0.0", "-")
+    plan = Plan((_crate("one"),), (), (compiles,), (PlannedCell(key, True, "node"),), ())
+    (row,) = build(RUN, plan, [CellResult(key, Verdict.PASS, "as stated", 1.0, ())]).rows
+    assert row.summary.state is State.NOT_RUN
+    assert row.groups[0].summary.state is State.PASS
