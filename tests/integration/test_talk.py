@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from harness.errors import (
@@ -29,6 +28,7 @@ from harness.probes import talk
 from harness.probes.talk import ProbeProcess, Transcript, panic_message, vet
 from harness.wire import mqtt
 from harness.wire.messages import decode, encode
+from tests.processes import ends
 
 Start = Callable[[str], ProbeProcess]
 
@@ -300,19 +300,6 @@ def test_no_panic_no_text() -> None:
     assert panic_message(["connecting", "connected"]) == ""
 
 
-def _ends(pid: int) -> bool:
-    """True where a killed process is gone, or a zombie that init has not reaped, within five seconds."""
-    end = time.monotonic() + 5.0
-    while time.monotonic() < end:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def test_a_probe_that_ignores_the_end_is_killed_with_its_child(greeted: Start) -> None:
     """Nothing of it stays behind."""
     process = greeted("ignores-end")
@@ -326,7 +313,7 @@ def test_a_probe_that_ignores_the_end_is_killed_with_its_child(greeted: Start) -
     assert process.close(grace=0.3) is None
     assert time.monotonic() - started < 2.0
     for pid in (process._process.pid, int(found.group(1))):
-        assert _ends(pid)
+        assert ends(pid)
     assert "killed after 0.3 s" in process.transcript.text()
 
 

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from harness.commands import RUN_MARK, environment, kill_tree, run
 from harness.errors import CommandFailed
-
-
-def _is_gone(pid: int) -> bool:
-    """True where the process ended, or does within five seconds; an orphan may stay a zombie until init looks."""
-    end = time.monotonic() + 5.0
-    while time.monotonic() < end:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
+from tests.processes import ends
 
 
 def test_returns_both_streams() -> None:
@@ -70,7 +56,7 @@ def test_the_deadline_kills_the_tree_and_what_was_printed_is_kept() -> None:
     with pytest.raises(CommandFailed, match="ran out of time: about to hang") as error:
         run(["sh", "-c", "sleep 60 & echo $!; echo about to hang >&2; wait"], timeout=0.5)
     assert error.value.returncode is None
-    assert _is_gone(int(error.value.stdout))
+    assert ends(int(error.value.stdout))
 
 
 def test_an_interrupt_kills_the_tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,7 +69,7 @@ def test_an_interrupt_kills_the_tree(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("subprocess.Popen.communicate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(["sleep", "60"], timeout=10, cwd=tmp_path)
-    assert _is_gone(started[0])
+    assert ends(started[0])
 
 
 def test_output_that_is_no_utf8_is_no_error() -> None:

@@ -17,6 +17,7 @@ import pytest
 from harness.commands import RUN_MARK, environment
 from harness.errors import UsageError
 from harness.liveness import Mark, RunLock, end_dead_processes, end_own_processes
+from tests.processes import ends
 
 #: Takes the lock, says so, and holds it until its standard input ends or it is killed.
 _HOLDER = """
@@ -146,8 +147,7 @@ def test_children_of_a_dead_runs_process_go_with_it(tmp_path: Path) -> None:
         child = int(parent.stdout.readline())
         end_dead_processes()
         parent.wait(10)
-    status = Path(f"/proc/{child}/status")
-    assert not status.exists() or "State:\tZ" in status.read_text()
+    assert ends(child)
 
 
 def test_a_run_ends_its_own_processes_and_spares_itself_and_others(tmp_path: Path) -> None:
