@@ -15,6 +15,7 @@ from harness.brokers.base import RELAY_HOST, RunningBroker
 from harness.brokers.containers import BrokerControl, connect, start
 from harness.brokers.images import Image, obtain
 from harness.capture import RelayLoop
+from harness.certificates import Certificates
 from harness.commands import environment
 from harness.errors import BrokerFailed, ContractViolation
 from harness.leases import Leases
@@ -22,7 +23,9 @@ from harness.liveness import Mark
 from harness.model import BrokerLine, Crate
 from harness.paths import ROOT
 from harness.probes.build import build_probe, check_published
-from harness.probes.talk import ProbeProcess, Transcript, vet
+from harness.probes.talk import ProbeProcess
+from harness.probes.transcript import Transcript
+from harness.probes.vetting import vet
 from harness.store import RunFolder
 from harness.wire.dialects import vocabulary_of
 from harness.wire.messages import HelloReply
@@ -125,6 +128,17 @@ class Bench:
         for peer in self._peers.values():
             peer.close()
         self.relays.stop()
+
+    def certificates(self) -> Certificates:
+        """The certificates of the whole run."""
+        folder = self.folder.path / "tls"
+
+        def make() -> dict[str, str]:
+            Certificates.make(folder)
+            return {"folder": str(folder)}
+
+        self.leases.obtain("certificates", make)
+        return Certificates(folder)
 
     # -- brokers -----------------------------------------------------------------------------------
 

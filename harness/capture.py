@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Coroutine
@@ -17,10 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.pcapng import Capture, TcpFlow
+from harness.tls import TlsStream
 
 _CHUNK = 256 * 1024
 #: Seconds between two looks at how late the loop runs.
 _LAG_TICK = 0.1
+#: Seconds that a TLS handshake may take.
+_HANDSHAKE = 10.0
 _Result = TypeVar("_Result")
 
 
@@ -88,6 +93,12 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+async def _handshake(context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> TlsStream:
+    stream = TlsStream(context, reader, writer)
+    await asyncio.wait_for(stream.handshake(), _HANDSHAKE)
+    return stream
+
+
 class Relay:
     """Forwards TCP connections to one peer and records them."""
 
@@ -100,6 +111,7 @@ class Relay:
         client_address: str,
         server_port: int,
         listen: tuple[str, int] = ("127.0.0.1", 0),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Start listening.
 
@@ -109,13 +121,18 @@ class Relay:
             capture: the pcapng file to write.
             client_address: IPv4 address of the client in the capture, so that merged captures stay apart.
             server_port: the protocol's canonical port, for the capture.
-            listen: where to listen; port 0 lets the system pick one.
+            listen: where to listen; port 0 lets the system pick one. Who listens at 127.0.0.1 listens at ::1 too,
+                where this machine has that, so that `localhost` leads here whatever it means.
+            tls: ends the client's TLS here; the peer and the capture get what was encrypted.
         """
         self._loop = loop
         self._upstream = upstream
         self._capture = Capture(capture, f"relay to port {server_port}")
         self._client_address = client_address
         self._server_port = server_port
+        self._tls = tls
+        #: Why TLS handshakes failed so far.
+        self.failed_handshakes: list[str] = []
         self._delay = 0.0
         self._refusing = False
         self._holding = asyncio.Event()
@@ -125,11 +142,21 @@ class Relay:
         self._served = 0
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = loop.run(self._listen(*listen))
-        self.endpoint: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        self._servers = loop.run(self._listen(*listen))
+        self.endpoint: tuple[str, int] = self._servers[0].sockets[0].getsockname()[:2]
 
-    async def _listen(self, host: str, port: int) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, host, port, limit=_CHUNK)
+    async def _listen(self, host: str, port: int) -> list[asyncio.Server]:
+        server = await asyncio.start_server(self._serve, host, port, limit=_CHUNK)
+        if host != "127.0.0.1":
+            return [server]
+        same_port = server.sockets[0].getsockname()[1]
+        try:
+            return [server, await asyncio.start_server(self._serve, "::1", same_port, limit=_CHUNK)]
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and not port:
+                server.close()
+                return await self._listen(host, port)
+            return [server]
 
     # -- what a scenario can do --------------------------------------------------------------------
 
@@ -192,7 +219,8 @@ class Relay:
         return len(connections)
 
     async def _shut(self) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._abort_all("closed at the end of the attempt")
         self._holding.set()
         # Aborted connections end their tasks by themselves; cancelling would make asyncio complain about each.
@@ -211,6 +239,16 @@ class Relay:
             flow.reset("b", "refused by the scenario")
             _reset(writer)
             return
+        client_reader: asyncio.StreamReader | TlsStream = reader
+        client_writer: asyncio.StreamWriter | TlsStream = writer
+        if self._tls is not None:
+            try:
+                client_reader = client_writer = await _handshake(self._tls, reader, writer)
+            except OSError as error:
+                self.failed_handshakes.append(str(error))
+                flow.reset("a", f"the TLS handshake failed: {error}")
+                _reset(writer)
+                return
         try:
             peer_reader, peer_writer = await asyncio.open_connection(*self._upstream, limit=_CHUNK)
         except OSError as error:
@@ -223,7 +261,8 @@ class Relay:
         self._connections.add(connection)
         try:
             await asyncio.gather(
-                self._pump(connection, "a", reader, peer_writer), self._pump(connection, "b", peer_reader, writer)
+                self._pump(connection, "a", client_reader, peer_writer),
+                self._pump(connection, "b", peer_reader, client_writer),
             )
         finally:
             self._connections.discard(connection)
@@ -231,7 +270,11 @@ class Relay:
                 stream.close()
 
     async def _pump(
-        self, connection: _Connection, end: str, source: asyncio.StreamReader, target: asyncio.StreamWriter
+        self,
+        connection: _Connection,
+        end: str,
+        source: asyncio.StreamReader | TlsStream,
+        target: asyncio.StreamWriter | TlsStream,
     ) -> None:
         """Carry one direction until its end."""
         try:

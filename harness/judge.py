@@ -210,11 +210,9 @@ def _varies(expectation: Expectation | None, verdict: Verdict, attempts: list[At
     """True where the attempts differ, or where the cell is known to end in several ways and did end."""
     if len({item.verdict for item in attempts}) > 1:
         return True
-    return (
-        expectation is not None
-        and verdict in (expectation.verdict, *expectation.may_also)
-        and bool(expectation.may_also)
-    )
+    if expectation is None or not expectation.may_also:
+        return False
+    return verdict in (expectation.verdict, *expectation.may_also)
 
 
 def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:

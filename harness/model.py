@@ -73,6 +73,7 @@ class Need(StrEnum):
     SESSION = "session"
     RECONNECT = "reconnect"
     RESEND = "resend"
+    TLS = "TLS"
 
 
 class Duty(StrEnum):
@@ -87,7 +88,7 @@ KIND_LACKS: dict[Kind, frozenset[Need]] = {
     Kind.CLIENT: frozenset(),
     Kind.SERVER: frozenset(),
     Kind.BINDING: frozenset(),
-    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND}),
+    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS}),
 }
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import RefusedByCrate
+from harness.cells.doors import PLAIN, Door
+from harness.cells.peer import RECOVERY, PeerClient, described
 from harness.model import Duty
-from harness.probes.talk import ProbeProcess
 from harness.references.amqp import Received
 from harness.references.amqp_tables import properties_from_pika
 from harness.wire import amqp
-from harness.wire.messages import CALL_DEADLINE, decode, encode
+from harness.wire.messages import decode, encode
 
 if TYPE_CHECKING:
     from harness.cells.amqp import AmqpCell
 
-#: Seconds in which a message that nothing holds up has to arrive.
-DELIVERY = 10.0
-#: Seconds in which a client has to work again after its connection was lost.
-RECOVERY = 60.0
 #: Types of whole numbers in field tables: clients may tell them apart by value alone.
 _WHOLE = frozenset("bBsuIilL")
 
@@ -40,9 +34,7 @@ class Delivered:
     consumer: str | None = None
 
     def __str__(self) -> str:
-        size = f"{len(self.body)} bytes"
-        data = self.body.hex(" ") if len(self.body) <= 16 else f"SHA-256 {hashlib.sha256(self.body).hexdigest()[:8]}"
-        parts = [f"{size} ({data})" if self.body else "an empty body"]
+        parts = [described(self.body)]
         if self.routing_key is not None:
             parts.append(f"with key {self.routing_key!r}")
         if self.redelivered:
@@ -50,11 +42,15 @@ class Delivered:
         parts += [f"{name} = {_shown(value)}" for name, value in sorted(self.properties.items())]
         return ", ".join(parts)
 
+    def is_same(self, wanted: Delivered) -> bool:
+        """True where this is the message `wanted`, whatever its properties."""
+        return self.body == wanted.body
+
     def agrees_with(self, wanted: Delivered) -> bool:
         """True where nothing that is told differs from `wanted`."""
         plain = ("routing_key", "exchange", "redelivered")
         return (
-            self.body == wanted.body
+            self.is_same(wanted)
             and all(getattr(wanted, name) in (None, getattr(self, name)) for name in plain)
             and all(_same(self.properties.get(name), value) for name, value in wanted.properties.items())
         )
@@ -121,17 +117,15 @@ def from_reference(message: Received) -> Delivered:
     )
 
 
-class AmqpClient:
-    """The crate's client: one probe process. Operations take the fields of WIRE.md by name."""
+class AmqpClient(PeerClient):
+    """The crate's AMQP client. Operations take the fields of WIRE.md by name."""
 
-    def __init__(self, cell: AmqpCell, process: ProbeProcess) -> None:
-        self._cell = cell
-        self._process = process
+    _cell: AmqpCell
 
-    def connect(self, **options: Any) -> None:
+    def connect(self, *, door: Door = PLAIN, shows_certificate: bool = False, **options: Any) -> None:
         """Up to connection.open-ok; `options` are vhost, username, password, heartbeat_s."""
-        host, port = self._cell.endpoint()
-        request = amqp.ConnectRequest.model_validate({"host": host, "port": port, **options})
+        address = self._cell.address(door, shows_certificate=shows_certificate)
+        request = amqp.ConnectRequest.model_validate({**address, **options})
         self.call("connect", request, "the connection is opened", within=20.0)
 
     def declare_queue(self, queue: str = "", *, within: float = 0, **options: Any) -> amqp.DeclareQueueReply:
@@ -207,11 +201,6 @@ class AmqpClient:
         event = self.next_event("delivery", within, expected)
         return None if event is None else from_event(event)
 
-    def next_event(self, name: str, within: float, expected: str) -> dict[str, Any] | None:
-        """The next event of this name; null where none came within `within` seconds."""
-        left = self._cell.remaining(within, expected)
-        return self._process.take_event(lambda event: event["event"] == name, left, expected=expected)
-
     def idle(self, seconds: float) -> None:
         """Let the client work for `seconds`; what it delivers meanwhile is kept."""
         self._process.take_event(lambda _event: False, seconds, expected="the client stays connected")
@@ -222,29 +211,11 @@ class AmqpClient:
         Where crates.toml says that reconnecting is the application's, this is the application: it connects again once a
         second until that works.
         """
-        expected = f"the client works again within {within:g} s"
-        duty = self._cell.crate.leaves(Duty.RECONNECT)
-        if duty is not None:
-            self._cell.remark(f"connecting again, which is the application's: {duty.reason} ({duty.source})")
-        end = time.monotonic() + within
-        while True:
-            try:
-                if duty is not None:
-                    self.connect()
-                self.declare_queue(self._cell.name("alive"), durable=True)
-                return
-            except RefusedByCrate as error:
-                self._cell.remark(f"not yet: {error.observed}")
-                if time.monotonic() > end:
-                    raise
-                self._cell.remaining(1.0, expected)
-                time.sleep(1.0)
+        connects = self.is_left_to_application(Duty.RECONNECT, "connecting again")
 
-    def close(self) -> None:
-        """End the client's process."""
-        self._process.close(grace=1.0)
+        def work() -> None:
+            if connects:
+                self.connect()
+            self.declare_queue(self._cell.name("alive"), durable=True)
 
-    def call(self, op: str, request: Any, expected: str, *, within: float = 0) -> dict[str, Any]:
-        """One operation, as `ProbeProcess.call` has it."""
-        deadline = self._cell.remaining(within or CALL_DEADLINE * 2, expected)
-        return self._process.call(request, op=op, deadline=deadline, expected=expected)
+        self.until_it_works(work, within)

@@ -8,7 +8,7 @@ import time
 from harness.bench import Bench
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Crate, Scenario
-from harness.probes.talk import Transcript
+from harness.probes.transcript import Transcript
 
 
 class Cell:

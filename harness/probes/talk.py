@@ -11,7 +11,6 @@ import json
 import math
 import queue
 import re
-import secrets
 import signal
 import subprocess
 import threading
@@ -32,6 +31,7 @@ from harness.errors import (
     NotWritten,
     RefusedByCrate,
 )
+from harness.probes.transcript import Transcript
 from harness.wire.messages import (
     CALL_DEADLINE,
     EXIT_GRACE,
@@ -51,40 +51,10 @@ _QUEUED_LINES = 10_000
 _KEPT_EVENTS = 200_000
 #: Seconds by which a wait without events may end early.
 _EARLY = 0.1
-#: Characters of one line that the transcript keeps.
-_TRANSCRIPT_WIDTH = 2_000
-#: Lines of standard error that the transcript keeps.
-_KEPT_LOG = 2_000
 
 
 class _End:
     """Queued after the probe's last line."""
-
-
-class Transcript:
-    """The conversation with time stamps, as text lines; any thread may add.
-
-    Each line: seconds since the start, then `>` to the probe, `<` from the probe, `!` its log, `#` our remark.
-    """
-
-    def __init__(self, name: str = "") -> None:
-        self._prefix = f"{name} " if name else ""
-        self._start = time.monotonic()
-        self._lines: list[str] = []
-        self._logged = 0
-
-    def add(self, mark: str, text: str) -> None:
-        """Add one line; long ones are shortened, and so is an endless log."""
-        if mark == "!":
-            self._logged += 1
-            if self._logged > _KEPT_LOG:
-                return
-        shown = text if len(text) <= _TRANSCRIPT_WIDTH else f"{text[:_TRANSCRIPT_WIDTH]}… ({len(text)} characters)"
-        self._lines.append(f"{time.monotonic() - self._start:8.3f} {self._prefix}{mark} {shown}")
-
-    def text(self) -> str:
-        """All lines."""
-        return "".join(f"{line}\n" for line in self._lines)
 
 
 class ProbeProcess:
@@ -163,7 +133,7 @@ class ProbeProcess:
             ContractViolation: it is no valid `hello` reply, or of another version of the contract.
         """
         try:
-            reply = self._exchange("hello", {"wire": WIRE_VERSION}, CALL_DEADLINE * 2)
+            reply = self.exchange("hello", {"wire": WIRE_VERSION}, CALL_DEADLINE * 2)
         except (CrateCrash, CrateTimeout) as error:
             # No line of the crate has run yet.
             raise ContractViolation(f"the probe cannot introduce itself: {error.observed}") from error
@@ -255,7 +225,7 @@ class ProbeProcess:
             if remaining <= 0:
                 return None
             fields = {"count": 1, "timeout_ms": math.ceil(remaining * 1000)}
-            reply = self._exchange("wait", fields, remaining + CALL_DEADLINE, expected)
+            reply = self.exchange("wait", fields, remaining + CALL_DEADLINE, expected)
             self._settle("wait", reply, expected)
             if len(self._events) == checked and end - time.monotonic() > _EARLY:
                 raise ContractViolation(
@@ -263,7 +233,7 @@ class ProbeProcess:
                     "wait drives the client until an event came or the time is over"
                 )
 
-    def _exchange(self, op: str, fields: dict[str, Any], deadline: float, expected: str = "an answer") -> Reply:
+    def exchange(self, op: str, fields: dict[str, Any], deadline: float, expected: str = "an answer") -> Reply:
         """Write one command and read up to its reply."""
         self._write(op, fields)
         return self._await_reply(op, deadline, expected)
@@ -378,47 +348,6 @@ class ProbeProcess:
                 stream.close()
         self.transcript.add("#", f"exit status {status}" if status is not None else f"killed after {grace:g} s")
         return status
-
-
-def vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
-    """Find out whether a probe can be trusted; ends the process.
-
-    A probe that takes a random operation, or a random field of an operation that it declares, for something that it
-    knows would answer anything (quic-interop-runner checks its implementations in the same way).
-
-    Raises:
-        ContractViolation: it cannot.
-    """
-    with process:
-        return _vet(process, vocabulary)
-
-
-def _vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
-    hello = process.hello()
-    if "wait" not in hello.ops:
-        raise ContractViolation("hello does not claim wait, which every probe has")
-    known = {op.name for op in vocabulary.operations} | {"wait"}
-    strange = set(hello.ops) - known
-    if strange:
-        raise ContractViolation(f"hello claims operations that WIRE.md does not have: {', '.join(sorted(strange))}")
-    operation = f"op_{secrets.token_hex(4)}"
-    field = f"field_{secrets.token_hex(4)}"
-    questions: list[tuple[str, dict[str, Any]]] = [(operation, {}), *((op, {field: 1}) for op in hello.ops)]
-    for op, fields in questions:
-        try:
-            reply = process._exchange(op, fields, CALL_DEADLINE)
-        except (CrateCrash, CrateTimeout) as error:
-            raise ContractViolation(f"the probe does not refuse what nobody knows: {error.observed}") from error
-        if reply.error is None or reply.error.code is not ErrorCode.UNKNOWN:
-            what = f"the operation {op}" if op == operation else f"the field {field} of {op}"
-            raise ContractViolation(f"the probe did not refuse {what}, which nobody knows, with the error unknown")
-    status = process.close()
-    if status != 0:
-        how = "did not exit" if status is None else f"exited with status {status}"
-        raise ContractViolation(
-            f"the probe {how} after its standard input ended; status 0 within {EXIT_GRACE:g} s is due"
-        )
-    return hello
 
 
 def panic_message(log: Sequence[str]) -> str:

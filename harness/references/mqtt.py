@@ -6,6 +6,7 @@ https://eclipse.dev/paho/files/paho.mqtt.python/html/client.html
 from __future__ import annotations
 
 import queue
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class MqttReference:
         username: str | None = None,
         password: str | None = None,
         will: paho.MQTTMessage | None = None,
+        tls: ssl.SSLContext | None = None,
         reconnect: bool = True,
     ) -> None:
         self.client_id = client_id
@@ -72,6 +74,8 @@ class MqttReference:
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
         if username is not None:
             self._client.username_pw_set(username, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
         self._client.on_connect = self._on_connect

@@ -12,6 +12,7 @@ import paho.mqtt.client as paho
 from harness.errors import ReferenceFailed
 from harness.model import Dialect
 from harness.references.mqtt import MqttReference, Received
+from harness.references.tls import client_context
 from harness.wire import mqtt
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import Events, ProbeFailure, Server
@@ -35,6 +36,7 @@ class ControlClient:
             username=request.username,
             password=request.password,
             will=_will(request.will),
+            tls=client_context(request.tls),
         )
         client.on_received = self.deliver
         client.on_lost = lambda reason: self._events.add("disconnected", mqtt.Disconnected(reason=reason))

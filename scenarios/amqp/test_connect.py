@@ -35,7 +35,7 @@ def test_opens_a_virtual_host_by_name(cell: AmqpCell) -> None:
     """With user name, password and virtual host the client works there, and not in the default one."""
     reader = cell.reference(vhost=VHOST, queue=cell.name("inbox"))
     client = cell.connected(vhost=VHOST, username=USERNAME, password=PASSWORD)
-    body = cell.body()
+    body = cell.payload()
     client.publish(cell.name("inbox"), body)
     cell.expect_received(reader, [Delivered(body)], expected="the message arrives in the virtual host")
 
@@ -125,7 +125,7 @@ def test_closes_with_a_handshake(cell: AmqpCell) -> None:
 def test_works_on_several_channels(cell: AmqpCell) -> None:
     """Channels of one connection work side by side, and closing one leaves the others open."""
     reader = cell.reference(queue=cell.name("inbox"))
-    bodies = [cell.body() for _ in range(3)]
+    bodies = [cell.payload() for _ in range(3)]
     client = cell.connected()
     client.publish(cell.name("inbox"), bodies[0], channel=1)
     cell.expect_received(reader, [Delivered(bodies[0])], expected="the message of channel 1 arrives")

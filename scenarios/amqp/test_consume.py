@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.cells.amqp import AmqpCell
-from harness.cells.amqp_client import DELIVERY, Delivered
+from harness.cells.amqp_client import Delivered
+from harness.cells.peer import DELIVERY
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.amqp_tables import properties_to_pika
 from harness.scenario import scenario
@@ -26,7 +27,7 @@ _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
 def test_gets_a_message(cell: AmqpCell, body: bytes | None) -> None:
     """basic.get returns the message byte for byte, with its key, and acknowledging it removes it."""
     reference = cell.reference()
-    name, data = cell.queue(reference), cell.body(MEGABYTE) if body is None else body
+    name, data = cell.queue(reference), cell.payload(MEGABYTE) if body is None else body
     reference.publish(name, data)
     client = cell.connected()
     message = cell.expect_message(
@@ -49,7 +50,7 @@ def test_gets_a_message(cell: AmqpCell, body: bytes | None) -> None:
 def test_consumes_a_message(cell: AmqpCell, body: bytes | None) -> None:
     """A consumer is handed the message byte for byte, with its key."""
     reference = cell.reference()
-    name, data, last = cell.queue(reference), cell.body(MEGABYTE) if body is None else body, cell.body()
+    name, data, last = cell.queue(reference), cell.payload(MEGABYTE) if body is None else body, cell.payload()
     client = cell.connected()
     client.consume(name)
     reference.publish(name, data)
@@ -68,7 +69,7 @@ def test_consumes_a_message(cell: AmqpCell, body: bytes | None) -> None:
 def test_consumes_what_was_waiting(cell: AmqpCell) -> None:
     """Messages that were in the queue before the consumer came are delivered, in order."""
     reference = cell.reference()
-    name, bodies = cell.queue(reference), [cell.body() for _ in range(20)]
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(20)]
     for body in bodies:
         reference.publish(name, body)
     client = cell.connected()
@@ -88,7 +89,7 @@ def test_consumes_what_was_waiting(cell: AmqpCell) -> None:
 def test_consumes_a_thousand_waiting_messages(cell: AmqpCell) -> None:
     """A thousand waiting messages without a prefetch limit reach the consumer once each, in order."""
     reference = cell.reference()
-    name, bodies = cell.queue(reference), [cell.body(64) for _ in range(1000)]
+    name, bodies = cell.queue(reference), [cell.payload(64) for _ in range(1000)]
     for body in bodies:
         reference.publish(name, body)
     client = cell.connected()
@@ -106,7 +107,7 @@ def test_consumes_a_thousand_waiting_messages(cell: AmqpCell) -> None:
 def test_reads_all_properties(cell: AmqpCell) -> None:
     """All basic properties of a message reach the application."""
     reference = cell.reference()
-    name, body = cell.queue(reference), cell.body()
+    name, body = cell.queue(reference), cell.payload()
     reference.publish(name, body, properties=properties_to_pika(amqp.Properties.model_validate(PROPERTIES)))
     cell.expect_message(
         cell.connected().get(name),
@@ -125,7 +126,7 @@ def test_reads_all_properties(cell: AmqpCell) -> None:
 def test_acknowledges_deliveries(cell: AmqpCell) -> None:
     """What a consumer acknowledged is gone, and what it did not comes back when it leaves, marked as redelivered."""
     reference = cell.reference()
-    name, first, second = cell.queue(reference), cell.body(), cell.body()
+    name, first, second = cell.queue(reference), cell.payload(), cell.payload()
     reference.publish(name, first)
     reference.publish(name, second)
     client = cell.connected()
@@ -152,7 +153,7 @@ def test_acknowledges_deliveries(cell: AmqpCell) -> None:
 def test_acknowledges_several_at_once(cell: AmqpCell) -> None:
     """An acknowledgement with the flag `multiple` covers all deliveries before it on the channel, and none after."""
     reference = cell.reference()
-    name, bodies = cell.queue(reference), [cell.body() for _ in range(3)]
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(3)]
     for body in bodies:
         reference.publish(name, body)
     client = cell.connected()
@@ -174,7 +175,7 @@ def test_acknowledges_several_at_once(cell: AmqpCell) -> None:
 def test_rejects_and_requeues(cell: AmqpCell) -> None:
     """basic.reject with requeue puts the message back, marked as redelivered; without it the message is gone."""
     reference = cell.reference()
-    name, first, second = cell.queue(reference), cell.body(), cell.body()
+    name, first, second = cell.queue(reference), cell.payload(), cell.payload()
     reference.publish(name, first)
     client = cell.connected()
     message = cell.expect_message(client.get(name), Delivered(first), expected="the message")
@@ -199,7 +200,7 @@ def test_rejects_and_requeues(cell: AmqpCell) -> None:
 def test_requeues_several_at_once(cell: AmqpCell) -> None:
     """RabbitMQ's basic.nack with the flag `multiple` puts several messages back."""
     reference = cell.reference()
-    name, bodies = cell.queue(reference), [cell.body() for _ in range(3)]
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(3)]
     for body in bodies:
         reference.publish(name, body)
     client = cell.connected()
@@ -225,7 +226,7 @@ def test_dead_letters_what_it_rejects(cell: AmqpCell) -> None:
     reference = cell.reference()
     grave = cell.queue(reference, "grave")
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": grave}
-    name, body = cell.queue(reference, arguments=arguments), cell.body()
+    name, body = cell.queue(reference, arguments=arguments), cell.payload()
     reference.publish(name, body)
     client = cell.connected()
     client.ack(cell.expect_message(client.get(name), Delivered(body), expected="the message"), accept=False)
@@ -252,7 +253,7 @@ def test_dead_letters_what_it_rejects(cell: AmqpCell) -> None:
 def test_limits_what_it_is_sent(cell: AmqpCell) -> None:
     """With a prefetch limit of 2 the client holds two messages at most, and gets one more for each it acknowledges."""
     reference = cell.reference()
-    name, bodies = cell.queue(reference), [cell.body() for _ in range(5)]
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(5)]
     for body in bodies:
         reference.publish(name, body)
     client = cell.connected()
@@ -278,7 +279,7 @@ def test_limits_what_it_is_sent(cell: AmqpCell) -> None:
 def test_stops_consuming(cell: AmqpCell) -> None:
     """After basic.cancel new messages stay in the queue."""
     reference = cell.reference()
-    name, first, second = cell.queue(reference), cell.body(), cell.body()
+    name, first, second = cell.queue(reference), cell.payload(), cell.payload()
     client = cell.connected()
     client.consume(name, consumer=cell.name("consumer"))
     reference.publish(name, first)
@@ -302,7 +303,7 @@ def test_consumes_on_two_channels(cell: AmqpCell) -> None:
     """A channel can be opened and consumed from while another one has messages waiting for the application."""
     reference = cell.reference()
     first, second = cell.queue(reference, "first"), cell.queue(reference, "second")
-    bodies, last = [cell.body() for _ in range(100)], cell.body()
+    bodies, last = [cell.payload() for _ in range(100)], cell.payload()
     for body in bodies:
         reference.publish(first, body)
     reference.publish(second, last)
@@ -347,7 +348,7 @@ def test_learns_that_its_queue_was_deleted(cell: AmqpCell) -> None:
 def test_talks_to_itself(cell: AmqpCell) -> None:
     """Two clients of the crate: what one publishes the other consumes, with its properties."""
     reference = cell.reference()
-    name, bodies = cell.queue(reference), [cell.body() for _ in range(5)]
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(5)]
     writer, reader = cell.connected(), cell.connected()
     reader.consume(name)
     for body in bodies:
@@ -367,7 +368,7 @@ def test_talks_to_itself(cell: AmqpCell) -> None:
 def test_reads_a_header(cell: AmqpCell, kind: str) -> None:
     """A header of each type reaches the application with its value."""
     reference = cell.reference()
-    name, body = cell.queue(reference), cell.body()
+    name, body = cell.queue(reference), cell.payload()
     properties = {"headers": {"value": HEADERS[kind]}}
     reference.publish(name, body, properties=properties_to_pika(amqp.Properties.model_validate(properties)))
     cell.expect_message(
@@ -387,7 +388,7 @@ def test_reads_a_header(cell: AmqpCell, kind: str) -> None:
 def test_reads_a_header_of_bytes(cell: AmqpCell) -> None:
     """A message with a header that is a byte array, which RabbitMQ adds to the specification's types, can be read."""
     reference = cell.reference()
-    name, body = cell.queue(reference), cell.body()
+    name, body = cell.queue(reference), cell.payload()
     properties = {"headers": {"value": {"t": "x", "v": "AP8="}}}
     reference.publish(name, body, properties=properties_to_pika(amqp.Properties.model_validate(properties)))
     cell.expect_message(

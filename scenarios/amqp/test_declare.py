@@ -24,7 +24,7 @@ def test_declares_a_queue(cell: AmqpCell) -> None:
     reference = cell.reference()
     name = cell.queue(reference)
     for _ in range(2):
-        reference.publish(name, cell.body())
+        reference.publish(name, cell.payload())
     reply = cell.connected().declare_queue(name, durable=True)
     cell.expect(
         (reply.queue, reply.messages, reply.consumers) == (name, 2, 0),
@@ -42,7 +42,7 @@ def test_declares_a_queue(cell: AmqpCell) -> None:
 )
 def test_learns_the_name_that_the_server_chose(cell: AmqpCell) -> None:
     """A queue declared with an empty name gets one from the server, under which messages arrive."""
-    client, body = cell.connected(), cell.body()
+    client, body = cell.connected(), cell.payload()
     name = client.declare_queue("", exclusive=True).queue
     cell.expect(name.startswith("amq."), expected="a name that the server made, amq.…", observed=f"{name!r}")
     cell.reference().publish(name, body)
@@ -68,7 +68,7 @@ def test_learns_the_name_that_the_server_chose(cell: AmqpCell) -> None:
 def test_routes_through_an_exchange(cell: AmqpCell, kind: str, pattern: str, hit: str, miss: str | None) -> None:
     """The client declares an exchange, binds a queue to it, and what it publishes is routed by the key."""
     reader = cell.reference(queue=cell.name("inbox"))
-    first, second, last = cell.body(), cell.body(), cell.body()
+    first, second, last = cell.payload(), cell.payload(), cell.payload()
     client = cell.connected()
     client.declare_exchange(cell.name("exchange"), kind, auto_delete=True)
     client.bind(cell.name("inbox"), cell.name("exchange"), pattern)
@@ -90,7 +90,7 @@ def test_routes_through_an_exchange(cell: AmqpCell, kind: str, pattern: str, hit
 def test_routes_by_headers(cell: AmqpCell) -> None:
     """A headers exchange routes by the message's headers: the binding's arguments and the headers agree in type."""
     reader = cell.reference(queue=cell.name("inbox"))
-    first, second, last = cell.body(), cell.body(), cell.body()
+    first, second, last = cell.payload(), cell.payload(), cell.payload()
     client = cell.connected()
     client.declare_exchange(cell.name("exchange"), "headers", auto_delete=True)
     arguments = {"x-match": {"t": "S", "v": "all"}, "room": {"t": "S", "v": "attic"}, "floor": {"t": "I", "v": 3}}
@@ -113,7 +113,7 @@ def test_routes_by_headers(cell: AmqpCell) -> None:
 )
 def test_binds_an_exchange_to_an_exchange(cell: AmqpCell) -> None:
     """RabbitMQ's exchange-to-exchange binding carries messages on."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     client = cell.connected()
     for part in ("outer", "inner"):
         client.declare_exchange(cell.name(part), "fanout", auto_delete=True)
@@ -134,7 +134,7 @@ def test_sees_that_a_queue_exists(cell: AmqpCell) -> None:
     """A passive declare of a queue that exists succeeds and changes nothing."""
     reference = cell.reference()
     name = cell.queue(reference)
-    reference.publish(name, cell.body())
+    reference.publish(name, cell.payload())
     reply = cell.connected().declare_queue(name, passive=True)
     cell.expect(reply.messages == 1, expected="one message in the queue", observed=f"{reply.messages} messages")
 
@@ -182,7 +182,7 @@ def test_tells_a_missing_queue_from_an_empty_one(cell: AmqpCell) -> None:
 )
 def test_opens_a_new_channel_after_an_error(cell: AmqpCell) -> None:
     """After the server closed a channel the connection is as good as before: a new channel works."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     client = cell.connected()
     cell.expect_refused(
         lambda: client.declare_queue(cell.name("missing"), passive=True),
@@ -204,7 +204,7 @@ def test_purges_and_deletes_a_queue(cell: AmqpCell) -> None:
     """queue.purge empties a queue and queue.delete removes it."""
     reference = cell.reference()
     name = cell.queue(reference)
-    reference.publish(name, cell.body())
+    reference.publish(name, cell.payload())
     client = cell.connected()
     client.delete("messages", name)
     left = reference.ready(name)

@@ -17,7 +17,7 @@ from harness.scenario import scenario
 )
 def test_declares_a_queue_whose_messages_expire(cell: AmqpCell) -> None:
     """Messages of a queue that the client declared with a time to live move to its dead-letter queue at its end."""
-    reader, body = cell.reference(queue=cell.name("grave")), cell.body()
+    reader, body = cell.reference(queue=cell.name("grave")), cell.payload()
     client = cell.connected()
     arguments = {
         "x-message-ttl": {"t": "I", "v": 50},
@@ -38,7 +38,7 @@ def test_declares_a_queue_whose_messages_expire(cell: AmqpCell) -> None:
 )
 def test_publishes_a_message_that_expires(cell: AmqpCell) -> None:
     """A message with the property `expiration` leaves its queue when that time is over."""
-    reader, body = cell.reference(queue=cell.name("grave")), cell.body()
+    reader, body = cell.reference(queue=cell.name("grave")), cell.payload()
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": cell.name("grave")}
     name = cell.queue(cell.reference(), arguments=arguments)
     cell.connected().publish(name, body, properties={"expiration": "50"})
@@ -54,7 +54,7 @@ def test_publishes_a_message_that_expires(cell: AmqpCell) -> None:
 )
 def test_declares_an_alternate_exchange(cell: AmqpCell) -> None:
     """What an exchange cannot route goes to the alternate exchange that the client named when it declared it."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     client = cell.connected()
     client.declare_exchange(cell.name("rest"), "fanout", auto_delete=True)
     client.bind(cell.name("inbox"), cell.name("rest"))
@@ -74,7 +74,7 @@ def test_declares_an_alternate_exchange(cell: AmqpCell) -> None:
 )
 def test_is_served_by_priority(cell: AmqpCell) -> None:
     """A queue with priorities hands the message with the highest one out first."""
-    low, high = cell.body(), cell.body()
+    low, high = cell.payload(), cell.payload()
     reference = cell.reference()
     name = cell.queue(reference, arguments={"x-max-priority": 5})
     client = cell.connected()

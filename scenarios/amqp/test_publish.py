@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.cells.amqp import PASSWORD, USERNAME, VHOST, AmqpCell
-from harness.cells.amqp_client import DELIVERY, Delivered, from_event
+from harness.cells.amqp_client import Delivered, from_event
+from harness.cells.peer import DELIVERY
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
@@ -44,7 +45,7 @@ PROPERTIES = {
 def test_publishes_a_body(cell: AmqpCell, body: bytes | None) -> None:
     """What is published arrives byte for byte: an empty body, every byte value, and a megabyte in many frames."""
     reader = cell.reference(queue=cell.name("inbox"))
-    data, last = cell.body(MEGABYTE) if body is None else body, cell.body()
+    data, last = cell.payload(MEGABYTE) if body is None else body, cell.payload()
     client = cell.connected()
     client.publish(cell.name("inbox"), data)
     client.publish(cell.name("inbox"), last)
@@ -61,7 +62,7 @@ def test_publishes_a_body(cell: AmqpCell, body: bytes | None) -> None:
 )
 def test_publishes_all_properties(cell: AmqpCell) -> None:
     """All basic properties arrive with the message."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     cell.connected().publish(cell.name("inbox"), body, properties=PROPERTIES)
     cell.expect_received(reader, [Delivered(body, properties=PROPERTIES)], expected="the message with its properties")
 
@@ -75,7 +76,7 @@ def test_publishes_all_properties(cell: AmqpCell) -> None:
 )
 def test_publishes_its_user_id(cell: AmqpCell) -> None:
     """The property user-id, which RabbitMQ checks against the login, arrives."""
-    reader, body = cell.reference(vhost=VHOST, queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(vhost=VHOST, queue=cell.name("inbox")), cell.payload()
     client = cell.connected(vhost=VHOST, username=USERNAME, password=PASSWORD)
     client.publish(cell.name("inbox"), body, properties={"user_id": USERNAME})
     cell.expect_received(
@@ -94,7 +95,7 @@ def test_publishes_its_user_id(cell: AmqpCell) -> None:
 def test_publishes_bodies_around_the_frame_size(cell: AmqpCell, difference: int) -> None:
     """Bodies whose size is about that of the largest frame arrive whole, and so does what follows."""
     reader = cell.reference(queue=cell.name("inbox"))
-    data, last = cell.body(131072 + difference), cell.body()
+    data, last = cell.payload(131072 + difference), cell.payload()
     client = cell.connected()
     client.publish(cell.name("inbox"), data)
     client.publish(cell.name("inbox"), last)
@@ -112,7 +113,7 @@ def test_publishes_bodies_around_the_frame_size(cell: AmqpCell, difference: int)
 def test_publishes_a_thousand_messages_in_order(cell: AmqpCell) -> None:
     """A thousand messages of one channel arrive once each, in order."""
     reader = cell.reference(queue=cell.name("inbox"))
-    bodies = [cell.body(64) for _ in range(1000)]
+    bodies = [cell.payload(64) for _ in range(1000)]
     client = cell.connected()
     for body in bodies:
         client.publish(cell.name("inbox"), body)
@@ -130,7 +131,7 @@ def test_publishes_a_thousand_messages_in_order(cell: AmqpCell) -> None:
 def test_waits_for_the_confirm(cell: AmqpCell) -> None:
     """On a channel in confirm mode a publish completes when the broker has the message, and not before."""
     reference = cell.reference()
-    name, body = cell.queue(reference), cell.body()
+    name, body = cell.queue(reference), cell.payload()
     client = cell.connected()
     client.confirm()
     confirmed = client.publish(name, body)
@@ -153,9 +154,9 @@ def test_reports_no_confirm_for_a_full_queue(cell: AmqpCell) -> None:
     name = cell.queue(reference, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
     client = cell.connected()
     client.confirm()
-    client.publish(name, cell.body())
+    client.publish(name, cell.payload())
     cell.expect_refused(
-        lambda: client.publish(name, cell.body()),
+        lambda: client.publish(name, cell.payload()),
         expected="the publish ends in an error, because the broker answered basic.nack",
     )
 
@@ -171,7 +172,7 @@ def test_reports_no_confirm_for_a_full_queue(cell: AmqpCell) -> None:
 @pytest.mark.parametrize("confirming", [False, True], ids=["plain", "confirm-mode"])
 def test_hands_an_unroutable_message_back(cell: AmqpCell, confirming: bool) -> None:
     """A mandatory message that no queue gets comes back to the application, in confirm mode and without."""
-    body = cell.body()
+    body = cell.payload()
     client = cell.connected()
     if confirming:
         client.confirm()
@@ -193,7 +194,7 @@ def test_hands_an_unroutable_message_back(cell: AmqpCell, confirming: bool) -> N
 def test_publishes_in_a_transaction(cell: AmqpCell) -> None:
     """What is published in a transaction arrives after commit, and never after rollback."""
     reader = cell.reference(queue=cell.name("inbox"))
-    dropped, kept = cell.body(), cell.body()
+    dropped, kept = cell.payload(), cell.payload()
     client = cell.connected()
     client.transaction("select")
     client.publish(cell.name("inbox"), dropped)
@@ -233,7 +234,7 @@ HEADERS = {
 @pytest.mark.parametrize("kind", list(HEADERS))
 def test_publishes_a_header(cell: AmqpCell, kind: str) -> None:
     """A header of each type arrives with its value."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     properties = {"headers": {"value": HEADERS[kind]}}
     cell.connected().publish(cell.name("inbox"), body, properties=properties)
     cell.expect_received(reader, [Delivered(body, properties=properties)], expected="the message with its header")
@@ -249,7 +250,7 @@ def test_publishes_a_header(cell: AmqpCell, kind: str) -> None:
 )
 def test_publishes_a_header_of_bytes(cell: AmqpCell) -> None:
     """A header that is a byte array, which RabbitMQ adds to the specification's types, arrives with its value."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     properties = {"headers": {"value": {"t": "x", "v": "AP8="}}}
     cell.connected().publish(cell.name("inbox"), body, properties=properties)
     cell.expect_received(reader, [Delivered(body, properties=properties)], expected="the message with its header")

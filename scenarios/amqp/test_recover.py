@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.cells.amqp import AmqpCell
-from harness.cells.amqp_client import RECOVERY, Delivered
+from harness.cells.amqp_client import Delivered
+from harness.cells.peer import RECOVERY
 from harness.errors import CrateTimeout, RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
@@ -34,7 +35,7 @@ def test_stays_connected_while_idle(cell: AmqpCell) -> None:
     It sends heartbeats, or agrees with the broker on none.
     """
     reference = cell.reference()
-    name, body = cell.queue(reference), cell.body()
+    name, body = cell.queue(reference), cell.payload()
     client = cell.connected(heartbeat_s=_HEARTBEAT)
     client.consume(name)
     client.idle(_SILENCE)
@@ -107,7 +108,7 @@ def test_notices_a_silent_broker(cell: AmqpCell) -> None:
 )
 def test_publishes_again_after_a_cut(cell: AmqpCell) -> None:
     """After its connection was cut, the client, or the application that was told, publishes again within 60 seconds."""
-    reader, body = cell.reference(queue=cell.name("inbox")), cell.body()
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
     client = cell.connected()
     client.declare_queue(cell.name("before"), exclusive=True)
     cell.relay().cut()
@@ -130,7 +131,7 @@ def test_publishes_again_after_a_cut(cell: AmqpCell) -> None:
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_publishes_again_after_a_broker_failure(cell: AmqpCell, how: str) -> None:
     """After a restart or a crash of the broker, the client, or its application, publishes again within 60 seconds."""
-    body = cell.body()
+    body = cell.payload()
     client = cell.connected()
     client.declare_queue(cell.name("before"), exclusive=True)
     cell.peer.control.kill() if how == "kill" else cell.peer.control.restart()
@@ -156,7 +157,7 @@ def test_keeps_persistent_messages_over_a_broker_restart(cell: AmqpCell) -> None
 
     No crash: RabbitMQ may forget a queue that was declared moments before one.
     """
-    body = cell.body()
+    body = cell.payload()
     client = cell.connected()
     client.declare_queue(cell.name("store"), durable=True)
     client.publish(cell.name("store"), body, properties={"delivery_mode": 2})

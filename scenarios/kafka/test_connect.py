@@ -40,7 +40,7 @@ def test_loads_metadata(cell: KafkaCell) -> None:
 def test_reports_an_unreachable_cluster(cell: KafkaCell) -> None:
     """Where every connection is refused, connecting ends in an error within a minute."""
     client = cell.client()
-    cell.relay.refuse(True)
+    cell.relay().refuse(True)
     cell.expect_refused(lambda: client.connect(within=60.0), expected="connecting ends in an error within 60 s")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.kafka import Delivered, KafkaCell
+from harness.cells.kafka import KafkaCell
+from harness.cells.kafka_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.kafka import Written
 from harness.scenario import scenario

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.cells.kafka import Delivered, KafkaCell
+from harness.cells.kafka import KafkaCell
+from harness.cells.kafka_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.kafka import Written
 from harness.scenario import scenario

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.cells.kafka import Delivered, KafkaCell
+from harness.cells.kafka import KafkaCell
+from harness.cells.kafka_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.kafka import Written, java_partition
 from harness.scenario import scenario

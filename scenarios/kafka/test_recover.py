@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cells.kafka import RECOVERY, Delivered, KafkaCell
+from harness.cells.kafka import KafkaCell
+from harness.cells.kafka_client import Delivered
+from harness.cells.peer import RECOVERY
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.mqtt import Delivered, MqttCell
+from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 

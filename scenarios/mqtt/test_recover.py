@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.cells.mqtt import RECOVERY, Delivered, MqttCell, MqttClient
+from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt_client import Delivered, MqttClient
+from harness.cells.peer import RECOVERY
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.references.mqtt import MqttReference

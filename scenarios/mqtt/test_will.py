@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.cells.mqtt import Delivered, MqttCell
+from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 from harness.wire import mqtt

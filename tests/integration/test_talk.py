@@ -25,7 +25,9 @@ from harness.errors import (
 from harness.model import Verdict
 from harness.paths import ROOT
 from harness.probes import talk
-from harness.probes.talk import ProbeProcess, Transcript, panic_message, vet
+from harness.probes.talk import ProbeProcess, panic_message
+from harness.probes.transcript import Transcript
+from harness.probes.vetting import vet
 from harness.wire import mqtt
 from harness.wire.messages import decode, encode
 from tests.processes import ends

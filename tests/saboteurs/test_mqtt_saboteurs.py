@@ -20,7 +20,8 @@ from harness.bench import Bench
 from harness.brokers.containers import connect, remove_containers
 from harness.catalog import load_crates, load_lines
 from harness.cells.base import Cell
-from harness.cells.mqtt import Delivered, MqttCell
+from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt_client import Delivered
 from harness.errors import Unavailable
 from harness.judge import Question, measure
 from harness.liveness import RunLock, end_own_processes

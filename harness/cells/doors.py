@@ -1,0 +1,32 @@
+"""The ways to a peer that scenarios offer to clients: plain, over TLS with good and bad certificates, over IPv6."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.certificates import ServerCertificate
+
+
+@dataclass(frozen=True)
+class Door:
+    """One relay in front of the peer, which itself speaks no TLS: the relay ends it, so that captures can be read."""
+
+    name: str
+    #: What the client is told to connect to; its certificate has to be good for this name.
+    host: str = "127.0.0.1"
+    #: The certificate with which the relay ends TLS; null for a door without TLS.
+    shown: ServerCertificate | None = None
+    #: Whether the relay refuses clients that show no certificate.
+    asks_client: bool = False
+
+
+PLAIN = Door("plain")
+IPV6 = Door("ipv6", host="::1")
+#: By name and not by address: crates with old versions of webpki know certificates for names alone.
+TLS = Door("tls", "localhost", ServerCertificate.GOOD)
+MUTUAL_TLS = Door("mutual-tls", "localhost", ServerCertificate.GOOD, asks_client=True)
+
+
+def flawed(certificate: ServerCertificate) -> Door:
+    """TLS with a certificate that has to be refused."""
+    return Door(f"tls-{certificate}", "localhost", certificate)

@@ -1,0 +1,139 @@
+"""The crate's Kafka client in a scenario's hands, and records as scenarios compare them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.brokers.base import RELAY_HOST
+from harness.cells.doors import PLAIN, Door
+from harness.cells.peer import PeerClient, described
+from harness.references.kafka import Written
+from harness.wire import kafka
+from harness.wire.messages import decode, encode
+
+#: Seconds that an operation may take which nothing holds up.
+CALL = 15.0
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A record as a consumer got it, or is to get it: null where that does not matter, or is not told."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int = 0
+    topic: str | None = None
+    offset: int | None = None
+    headers: tuple[tuple[str, bytes | None], ...] | None = None
+    timestamp_ms: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.partition}" + ("" if self.offset is None else f"@{self.offset}")
+        return f"key {_of(self.key)}, value {_of(self.value)} in partition {place}"
+
+    def is_same(self, wanted: Delivered) -> bool:
+        """True where this is the record `wanted`, wherever it is stored."""
+        return (self.key, self.value) == (wanted.key, wanted.value)
+
+    def agrees_with(self, wanted: Delivered) -> bool:
+        """True where nothing that is wanted differs."""
+        return (self.is_same(wanted) and self.partition == wanted.partition) and all(
+            getattr(wanted, name) in (None, getattr(self, name)) for name in ("topic", "offset")
+        )
+
+
+def _of(data: bytes | None) -> str:
+    return "null" if data is None else f"of {described(data)}"
+
+
+class KafkaClient(PeerClient):
+    """The crate's Kafka client."""
+
+    def connect(self, within: float = CALL, *, door: Door = PLAIN, shows_certificate: bool = False) -> None:
+        """Make a client and load the metadata."""
+        address = self._cell.address(door, shows_certificate=shows_certificate)
+        fields = {"bootstrap": [f"{RELAY_HOST}:{address['port']}"], "client_id": self.id, "tls": address.get("tls")}
+        request = kafka.ConnectRequest.model_validate(fields)
+        self.call("connect", request, "the client connects", within)
+
+    def metadata(self) -> dict[str, int]:
+        """Topics with their number of partitions."""
+        topics: dict[str, int] = self.call("metadata", kafka.MetadataRequest(), "the metadata is loaded")["topics"]
+        return topics
+
+    def create_topic(self, topic: str, partitions: int) -> None:
+        """Create a topic."""
+        self.call("create_topic", kafka.CreateTopicRequest(topic=topic, partitions=partitions), "the topic is created")
+
+    def produce(self, topic: str, *records: Written, within: float = CALL, **options: Any) -> list[dict[str, Any]]:
+        """Produce records as one call of the crate; `options` as `ProduceRequest` has them. Returns the placements."""
+        request = kafka.ProduceRequest.model_validate({"records": [_record(topic, r) for r in records], **options})
+        expected = f"producing {len(records)} record{'s' * (len(records) > 1)} is acknowledged"
+        placements: list[dict[str, Any]] = self.call("produce", request, expected, within)["placements"]
+        return placements
+
+    def consume(self, *topics: str, start: str | int = "earliest", **options: Any) -> None:
+        """Start reading; `options` as `ConsumeRequest` has them."""
+        request = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})
+        self.call("consume", request, f"reading from {start} begins")
+
+    def next_record(self, within: float, expected: str) -> Delivered | None:
+        """The next record that the crate delivers; null where none came within `within` seconds."""
+        event = self.next_event("record", within, expected)
+        return None if event is None else _delivered(event)
+
+    def commit(self) -> None:
+        """Commit what was delivered."""
+        self.call("commit", kafka.CommitRequest(), "the commit is acknowledged")
+
+    def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
+        """The group's committed offset."""
+        request = kafka.CommittedRequest(group=group, topic=topic, partition=partition)
+        offset = self.call("committed", request, "the committed offset is told")["offset"]
+        return None if offset is None else int(offset)
+
+    def offset(self, topic: str, at: str | int, partition: int = 0) -> int | None:
+        """An offset by time, or the earliest or latest."""
+        request = kafka.OffsetsRequest(topic=topic, partition=partition, at=str(at))
+        offset = self.call("offsets", request, f"the offset for {at} is told")["offset"]
+        return None if offset is None else int(offset)
+
+    def stop(self) -> None:
+        """Leave the group and stop reading."""
+        self.call("stop", kafka.StopRequest(), "reading stops")
+
+    def disconnect(self) -> None:
+        """Drop the client."""
+        self.call("disconnect", kafka.DisconnectRequest(), "the disconnect completes")
+
+
+def _record(topic: str, record: Written) -> dict[str, Any]:
+    fields: dict[str, Any] = {"topic": topic}
+    if record.partition is not None:
+        fields["partition"] = record.partition
+    if record.key is not None:
+        fields["key"] = encode(record.key)
+    if record.value is not None:
+        fields["value"] = encode(record.value)
+    if record.headers:
+        fields["headers"] = [{"key": key, "value": encode(value)} for key, value in record.headers]
+    if record.timestamp_ms is not None:
+        fields["timestamp_ms"] = str(record.timestamp_ms)
+    return fields
+
+
+def _delivered(event: dict[str, Any]) -> Delivered:
+    def data(name: str, of: dict[str, Any] = event) -> bytes | None:
+        return None if of[name] is None else decode(of[name])
+
+    headers, moment = event.get("headers"), event.get("timestamp_ms")
+    return Delivered(
+        key=data("key"),
+        value=data("value"),
+        partition=event["partition"],
+        topic=event["topic"],
+        offset=int(event["offset"]),
+        headers=None if headers is None else tuple((header["key"], data("value", header)) for header in headers),
+        timestamp_ms=None if moment is None else int(moment),
+    )

@@ -1,0 +1,188 @@
+"""The crate's MQTT client in a scenario's hands, and messages as scenarios compare them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.cells.doors import PLAIN, Door
+from harness.cells.peer import RECOVERY, PeerClient, described
+from harness.errors import Mismatch, RefusedByCrate
+from harness.model import Duty
+from harness.probes.talk import ProbeProcess
+from harness.wire import mqtt
+from harness.wire.messages import decode, encode
+
+if TYPE_CHECKING:
+    from harness.cells.mqtt import MqttCell
+
+#: Keep-alive of every connection, in seconds: the shortest that all crates accept.
+KEEP_ALIVE = 5
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A message as a subscriber got it; null where the client does not tell."""
+
+    topic: str
+    payload: bytes
+    qos: int | None = None
+    retain: bool | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{described(self.payload)} on {self.topic}"]
+        if self.qos is not None:
+            parts.append(f"QoS {self.qos}")
+        if self.retain:
+            parts.append("retained")
+        return ", ".join(parts)
+
+    def is_same(self, wanted: Delivered) -> bool:
+        """True where this is the message `wanted`, at whatever QoS."""
+        return (self.topic, self.payload) == (wanted.topic, wanted.payload)
+
+    def agrees_with(self, wanted: Delivered) -> bool:
+        """True where nothing that is told differs from `wanted`."""
+        return (
+            self.is_same(wanted)
+            and (wanted.qos is None or self.qos in (None, wanted.qos))
+            and (wanted.retain is None or self.retain in (None, wanted.retain))
+        )
+
+
+class MqttClient(PeerClient):
+    """The crate's MQTT client."""
+
+    _cell: MqttCell
+
+    def __init__(self, cell: MqttCell, process: ProbeProcess, name: str) -> None:
+        super().__init__(cell, process, name)
+        #: Messages that came while the scenario waited for something else.
+        self.kept: list[Delivered] = []
+
+    def connect(
+        self,
+        *,
+        clean_session: bool = True,
+        username: str | None = None,
+        password: str | None = None,
+        will: mqtt.Will | None = None,
+        door: Door = PLAIN,
+        shows_certificate: bool = False,
+    ) -> bool | None:
+        """CONNECT, up to CONNACK; returns session present, null where the crate does not tell."""
+        request = self._cell.address(door, shows_certificate=shows_certificate)
+        request |= {"client_id": self.id, "keep_alive_s": KEEP_ALIVE, "clean_session": clean_session}
+        if username is not None:
+            request |= {"username": username, "password": password}
+        if will is not None:
+            request["will"] = will
+        ok = self.call("connect", mqtt.ConnectRequest.model_validate(request), "CONNECT is accepted")
+        present: bool | None = ok["session_present"]
+        return present
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False, within: float = 0) -> bool:
+        """Publish; returns whether the crate reported completion."""
+        request = mqtt.PublishRequest.model_validate(
+            {"topic": topic, "payload": encode(payload), "qos": qos, "retain": retain}
+        )
+        ok = self.call("publish", request, f"the publish at QoS {qos} completes", within)
+        return bool(ok["confirmed"])
+
+    def subscribe(self, *filters: str, qos: int = 0) -> None:
+        """Subscribe with one SUBSCRIBE; returns once the broker sent SUBACK."""
+        position = self._cell.peer.log.position()
+        entries = [mqtt.Subscription.model_validate({"filter": text, "qos": qos}) for text in filters]
+        request = mqtt.SubscribeRequest(filters=entries)
+        ok = self.call("subscribe", request, f"the subscription to {', '.join(filters)} is acknowledged")
+        if not ok["confirmed"]:
+            # The crate does not tell; the broker does, and a message published after SUBACK must be delivered.
+            self._cell.await_log(f"Sending SUBACK to {self.id}", position, "the crate sends SUBSCRIBE")
+
+    def unsubscribe(self, *filters: str) -> None:
+        """Unsubscribe with one UNSUBSCRIBE; returns once the broker sent UNSUBACK."""
+        position = self._cell.peer.log.position()
+        request = mqtt.UnsubscribeRequest(filters=list(filters))
+        ok = self.call("unsubscribe", request, "the unsubscription is acknowledged")
+        if not ok["confirmed"]:
+            self._cell.await_log(f"Sending UNSUBACK to {self.id}", position, "the crate sends UNSUBSCRIBE")
+
+    def disconnect(self) -> None:
+        """DISCONNECT and close."""
+        self.call("disconnect", mqtt.DisconnectRequest(), "the disconnect completes")
+
+    def next_message(self, within: float, expected: str) -> Delivered | None:
+        """The next message that the crate delivers; null where none came within `within` seconds."""
+        if self.kept:
+            return self.kept.pop(0)
+        event = self.next_event("message", within, expected)
+        if event is None:
+            return None
+        return Delivered(event["topic"], decode(event["payload"]), event.get("qos"), event.get("retain"))
+
+    def idle(self, seconds: float) -> list[Delivered]:
+        """Let the client work for `seconds`; returns what it delivered meanwhile."""
+        delivered, self.kept = self.kept, []
+        end = time.monotonic() + seconds
+        try:
+            while (left := end - time.monotonic()) > 0:
+                message = self.next_message(left, "the client stays connected")
+                if message is not None:
+                    delivered.append(message)
+        except RefusedByCrate:
+            self.kept = delivered  # what came before the error did come
+            raise
+        return delivered
+
+    def idle_through_errors(self, seconds: float) -> None:
+        """Let the client work for `seconds`, whatever it reports meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                self.kept = self.idle(left)
+            except RefusedByCrate as error:
+                self._cell.remark(f"the client reported: {error.observed}")
+                time.sleep(min(0.2, left))  # its next answer would be the same at once
+
+    def begin_publish(self, topic: str, payload: bytes, *, qos: int) -> Callable[[float], bool]:
+        """Hand a publish over and return at once.
+
+        Returns:
+            A function that waits for its end, given seconds, and returns whether the crate reported completion.
+        """
+        fields = {"topic": topic, "payload": encode(payload), "qos": qos}
+        self._process.begin(mqtt.PublishRequest.model_validate(fields), op="publish")
+        expected = f"the publish at QoS {qos} completes, or ends in an error"
+
+        def finish(within: float) -> bool:
+            deadline = self._cell.remaining(within, expected)
+            return bool(self._process.finish(op="publish", deadline=deadline, expected=expected)["confirmed"])
+
+        return finish
+
+    def recover(self, connections: int) -> None:
+        """Wait until the client is connected again after its connection was lost, for the `connections`-th time.
+
+        Where crates.toml says that reconnecting is the application's, this is the application.
+        """
+        if self.is_left_to_application(Duty.RECONNECT, "connecting again"):
+            self.until_it_works(self.connect)
+            return
+        relay = self._cell.relay()
+        expected = f"the client is connected again within {RECOVERY:g} s"
+        end = time.monotonic() + RECOVERY
+        while relay.served < connections:
+            left = self._cell.remaining(end - time.monotonic(), expected)
+            if left <= 0:
+                attempts = relay.accepted - (connections - 1)
+                observed = f"{attempts} attempts in {RECOVERY:g} s, none of which the broker answered"
+                raise Mismatch(observed, expected=expected)
+            # Blocking clients reconnect only while they are driven.
+            self.idle_through_errors(min(1.0, left))
+
+    def resubscribe(self, *filters: str, qos: int) -> None:
+        """Subscribe again, where crates.toml says that this is the application's after a reconnect."""
+        if self.is_left_to_application(Duty.RESUBSCRIBE, "subscribing again"):
+            self.subscribe(*filters, qos=qos)

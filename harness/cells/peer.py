@@ -1,0 +1,277 @@
+"""What the cells of every protocol share: the crate's clients behind relays, and the broker's log beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+from pydantic import BaseModel
+
+from harness.bench import Bench, Peer
+from harness.capture import Relay
+from harness.cells.base import Cell
+from harness.cells.doors import PLAIN, Door, flawed
+from harness.certificates import CLIENT, ServerCertificate
+from harness.errors import BrokerFailed, CrateTimeout, Mismatch, RefusedByCrate
+from harness.model import Crate, Duty, Scenario
+from harness.probes.talk import ProbeProcess
+from harness.wire.messages import CALL_DEADLINE
+
+#: Seconds in which a message that nothing holds up has to arrive.
+DELIVERY = 10.0
+#: Seconds in which a client has to work again after its connection was lost.
+RECOVERY = 60.0
+#: Seconds in which the broker has to log what a client made it do.
+_LOGGED = 10.0
+#: Messages of a sequence that a sentence names.
+_NAMED = 4
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Message(Protocol):
+    """A message as a scenario compares it."""
+
+    def agrees_with(self, wanted: Self, /) -> bool:
+        """True where nothing that is told differs from `wanted`."""
+
+    def is_same(self, wanted: Self, /) -> bool:
+        """True where this is the message `wanted`, whatever became of it on its way."""
+
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+def described(data: bytes) -> str:
+    """Bytes for a sentence: their number, and what tells them apart."""
+    if len(data) <= 16:
+        return f"{len(data)} bytes ({data.hex(' ')})" if data else "0 bytes"
+    return f"{len(data)} bytes (SHA-256 {hashlib.sha256(data).hexdigest()[:8]})"
+
+
+def listed(messages: Sequence[object]) -> str:
+    """The first messages of a sequence, and how many there are."""
+    shown = " · ".join(map(str, messages[:_NAMED]))
+    return (shown if len(messages) <= _NAMED else f"{shown} · … ({len(messages)} in all)") or "nothing"
+
+
+class PeerClient:
+    """The crate's client: one probe process."""
+
+    def __init__(self, cell: PeerCell, process: ProbeProcess, name: str) -> None:
+        self._cell = cell
+        self._process = process
+        #: How the client calls itself, where its protocol lets it.
+        self.id = f"{cell.token}-{name}"
+
+    def call(self, op: str, request: BaseModel, expected: str, within: float = 0) -> dict[str, Any]:
+        """One operation, as `ProbeProcess.call` has it; `within` seconds, twice an ordinary call's where it is 0."""
+        deadline = self._cell.remaining(within or CALL_DEADLINE * 2, expected)
+        return self._process.call(request, op=op, deadline=deadline, expected=expected)
+
+    def next_event(self, name: str, within: float, expected: str) -> dict[str, Any] | None:
+        """The next event of this name; null where none came within `within` seconds."""
+        left = self._cell.remaining(within, expected)
+        return self._process.take_event(lambda event: event["event"] == name, left, expected=expected)
+
+    def until_it_works(self, act: Callable[[], object], within: float = RECOVERY) -> None:
+        """Do what an application does that was told of an error: try again once a second.
+
+        Raises:
+            RefusedByCrate: the last error, after `within` seconds.
+        """
+        end = time.monotonic() + within
+        while True:
+            try:
+                act()
+                return
+            except RefusedByCrate as error:
+                if time.monotonic() > end:
+                    raise
+                self._cell.remark(f"trying again, as an application would: {error.observed}")
+                time.sleep(self._cell.remaining(1.0, f"the client works again within {within:g} s"))
+
+    def is_left_to_application(self, duty: Duty, what: str) -> bool:
+        """True where crates.toml says that `duty` is the application's; the transcript then tells why."""
+        left = self._cell.crate.leaves(duty)
+        if left is not None:
+            self._cell.remark(f"{what}, which is the application's: {left.reason} ({left.source})")
+        return left is not None
+
+    def close(self) -> None:
+        """End the client's process."""
+        self._process.close(grace=1.0)
+
+
+class PeerCell(Cell):
+    """One attempt at a scenario whose crate talks to a broker."""
+
+    def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: Peer, folder: Path) -> None:
+        super().__init__(bench, scenario, crate)
+        self.peer = peer
+        self._folder = folder
+        self._argv = bench.probe_command(crate)
+        self._relays: dict[Door, Relay] = {}
+        self._closing = contextlib.ExitStack()
+        self._started_log = peer.log.position()
+        self._clients = 0
+
+    def payload(self, size: int = 32) -> bytes:
+        """Bytes that the probe cannot know."""
+        return os.urandom(size)
+
+    # -- who takes part ----------------------------------------------------------------------------
+
+    def relay(self, door: Door = PLAIN) -> Relay:
+        """The relay behind a door; records from its first use on."""
+        if door not in self._relays:
+            self._relays[door] = self._open_relay(door)
+        return self._relays[door]
+
+    def address(self, door: Door, *, shows_certificate: bool = False) -> dict[str, Any]:
+        """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
+        fields: dict[str, Any] = {"host": door.host, "port": self.relay(door).endpoint[1]}
+        if door.shown is not None:
+            certificates = self._bench.certificates()
+            fields["tls"] = {"ca": certificates.authority.read_text()}
+            if shows_certificate:
+                certificate, key = certificates.pair(CLIENT)
+                fields["tls"] |= {"certificate": certificate.read_text(), "key": key.read_text()}
+        return fields
+
+    def _open_relay(self, door: Door) -> Relay:
+        return self._relay_to(door, self.peer.broker.ports["plain"])
+
+    def _relay_to(self, door: Door, port: int, listen: tuple[str, int] = ("127.0.0.1", 0)) -> Relay:
+        number = int(hashlib.sha256(self.token.encode()).hexdigest(), 16)
+        tls = None
+        if door.shown is not None:
+            tls = self._bench.certificates().server_context(door.shown, asks_client=door.asks_client)
+        return Relay(
+            self._bench.relays,
+            ("127.0.0.1", port),
+            self._folder / ("wire.pcapng" if door == PLAIN else f"wire-{door.name}.pcapng"),
+            client_address=f"127.1.{number % 256}.{number // 256 % 254 + 1}",
+            server_port=self.peer.canonical_port,
+            listen=listen,
+            tls=tls,
+        )
+
+    def _start_client(self) -> tuple[ProbeProcess, str]:
+        """A probe that has introduced itself, and a name for its client."""
+        process = self._bench.start_probe(self.crate, self._argv, self.transcript)
+        self._closing.push(process)
+        process.hello()
+        return process, self._new_name("crate")
+
+    def _new_name(self, who: str) -> str:
+        self._clients += 1
+        return f"{who}{self._clients}"
+
+    # -- what can be observed ----------------------------------------------------------------------
+
+    def expect_refused(self, act: Callable[[], object], *, expected: str) -> RefusedByCrate:
+        """`act` ends in an error that the crate reports, within the deadline; returns it."""
+        try:
+            act()
+        except RefusedByCrate as error:
+            self.expect(error.code != "timeout", expected=expected, observed=error.observed)
+            return error
+        raise Mismatch("the crate reported success", expected=expected)
+
+    def expect_untrusted(self, connect: Callable[[Door], object], certificate: ServerCertificate) -> None:
+        """`connect` ends in an error at a door with a bad certificate, and the client says nothing to who shows it."""
+        door = flawed(certificate)
+        self.expect_refused(
+            lambda: connect(door), expected=f"connect ends in an error, as the certificate is bad ({certificate})"
+        )
+        relay = self.relay(door)
+        for reason in relay.failed_handshakes:
+            self.remark(f"the TLS handshake failed: {reason}")
+        self.expect(
+            relay.accepted > 0 and relay.served == 0,
+            expected="the client comes, and leaves during the TLS handshake",
+            observed=f"{relay.accepted} connections, {relay.served} of which the peer answered",
+        )
+
+    def expect_sequence(
+        self,
+        wanted: Sequence[AnyMessage],
+        take: Callable[[float], AnyMessage | None],
+        *,
+        expected: str,
+        who: str,
+    ) -> list[AnyMessage]:
+        """Exactly these messages come, in this order; the last one is the barrier. Returns them.
+
+        Args:
+            wanted: the messages, at least one.
+            take: the next message, given the seconds that it may take; null where none came.
+            expected: the sentence for the report.
+            who: who gets them, for the report.
+
+        Raises:
+            Mismatch: others came, or none within `DELIVERY` seconds.
+        """
+        got: list[AnyMessage] = []
+        end = time.monotonic() + DELIVERY
+        while not (got and got[-1].is_same(wanted[-1])):
+            message = take(max(0.0, self.remaining(end - time.monotonic(), expected)))
+            if message is None:
+                break
+            got.append(message)
+        complete = bool(got) and got[-1].is_same(wanted[-1])
+        missing = "" if complete else f", and nothing more within {DELIVERY:g} s"
+        self.expect(
+            len(got) == len(wanted) and all(a.agrees_with(b) for a, b in zip(got, wanted, strict=True)),
+            expected=f"{expected}: {listed(wanted)}",
+            observed=f"{who} got {listed(got)}{missing}",
+        )
+        return got
+
+    def expect_soon(self, check: Callable[[], str], *, expected: str, within: float = DELIVERY) -> None:
+        """`check` returns an empty text before `within` seconds are over; until then it says what is in the way."""
+        end = time.monotonic() + within
+        while observed := check():
+            left = self.remaining(end - time.monotonic(), expected)
+            self.expect(left > 0, expected=expected, observed=f"{observed} after {within:g} s")
+            time.sleep(0.05)
+        self.remark(f"as expected: {expected}")
+
+    def await_log(self, part: str | tuple[str, ...], position: int, expected: str) -> str:
+        """Wait until the broker logs a line with `part`, or with one of several; returns the line.
+
+        Raises:
+            CrateTimeout: it did not, so the crate did not send what makes it.
+            BrokerFailed: the broker died meanwhile.
+        """
+        parts = (part,) if isinstance(part, str) else part
+        line = self.peer.log.await_line(parts, position, self.remaining(_LOGGED, expected))
+        if line is None:
+            if not self.peer.control.is_running():
+                raise BrokerFailed(f"the broker died while the scenario waited for {parts[0]!r} in its log")
+            raise CrateTimeout(f"the broker did not log {parts[0]!r} within {_LOGGED:g} s", expected=expected)
+        self.remark(f"the broker logged: {line}")
+        return line
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def broker_log(self) -> str:
+        """What the broker logged during this attempt; on a shared broker, what names this attempt's things."""
+        lines = [_COLOUR.sub("", line) for line in self.peer.log.since(self._started_log)]
+        if not self.scenario.own_broker:
+            lines = [line for line in lines if self.token in line]
+        return "".join(f"{line}\n" for line in lines)
+
+    def close(self) -> None:
+        """End the clients, the references and the relays, and write the broker's log down."""
+        with contextlib.ExitStack() as stack:
+            for relay in self._relays.values():
+                stack.callback(relay.close)
+            stack.push(self._closing)
+        (self._folder / "broker.log").write_text(self.broker_log(), encoding="utf-8")

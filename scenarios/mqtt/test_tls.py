@@ -1,0 +1,73 @@
+"""MQTT over TLS: trusting the authority that the application chose, and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cells.doors import MUTUAL_TLS, TLS
+from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt_client import Delivered
+from harness.certificates import ServerCertificate
+from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.scenario import scenario
+
+_SECURITY = "https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718111"
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.SECURITY,
+    spec=[_SECURITY, "RFC 8446"],
+    needs=[Need.TLS],
+    features=["tls"],
+)
+def test_works_over_tls(cell: MqttCell) -> None:
+    """The client trusts a private authority, connects over TLS, and messages pass in both directions."""
+    topic, outward, inward = cell.topic("tls"), cell.payload(), cell.payload()
+    reader = cell.reference(cell.topic("out"))
+    client = cell.connected(door=TLS)
+    client.publish(cell.topic("out"), outward, qos=1)
+    cell.expect_received(reader, [Delivered(cell.topic("out"), outward)], expected="what the client publishes arrives")
+    client.subscribe(topic, qos=1)
+    reader.publish(topic, inward, qos=1)
+    cell.expect_delivered(client, [Delivered(topic, inward)], expected="what others publish arrives")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.SECURITY,
+    spec=["RFC 5280, section 6.1", "RFC 6125, section 6"],
+    needs=[Need.TLS],
+    features=["tls"],
+)
+@pytest.mark.parametrize("certificate", ["unknown-ca", "other-host", "expired"])
+def test_refuses_a_bad_certificate(cell: MqttCell, certificate: str) -> None:
+    """A server whose certificate is not the trusted authority's, is another host's, or has expired gets no CONNECT.
+
+    The same client connects where the certificate is good.
+    """
+    cell.connected(door=TLS).disconnect()
+    client = cell.client()
+    cell.expect_untrusted(lambda door: client.connect(door=door), ServerCertificate(certificate))
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.INTEROP,
+    spec=[_SECURITY, "RFC 8446, section 4.4.2"],
+    needs=[Need.TLS],
+    features=["tls", "client-certificate"],
+)
+def test_shows_a_client_certificate(cell: MqttCell) -> None:
+    """A server that asks for a client certificate gets the one that the application chose."""
+    topic, payload = cell.topic("tls"), cell.payload()
+    reader = cell.reference(topic)
+    client = cell.connected(door=MUTUAL_TLS, shows_certificate=True)
+    client.publish(topic, payload, qos=1)
+    cell.expect_received(reader, [Delivered(topic, payload)], expected="what the client publishes arrives")
