@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.brokers import BROKERS
-from harness.brokers.base import RELAY_HOST, RunningBroker
-from harness.brokers.containers import BrokerControl, connect, start
-from harness.brokers.images import Image, obtain
+from harness.brokers import BROKERS, providers
+from harness.brokers.base import RELAY_HOST, BrokerControl, Image, RunningBroker
 from harness.capture import RelayLoop
 from harness.certificates import Certificates
 from harness.commands import environment
@@ -93,7 +91,7 @@ class Peer:
     def __init__(self, line: BrokerLine, broker: RunningBroker) -> None:
         self.line = line
         self.broker = broker
-        self.control = BrokerControl(BROKERS[line.broker], broker)
+        self.control = providers.control(BROKERS[line.broker], broker)
         self.log = BrokerLog(self.control)
 
     @property
@@ -164,15 +162,11 @@ class Bench:
             peer.close()
 
     def _start(self, line: BrokerLine) -> dict[str, Any]:
-        image = Image(**self.leases.obtain(f"image-{line.id}", lambda: self._image(line)))
-        return start(BROKERS[line.broker], line, image, self.mark).to_json()
-
-    def _image(self, line: BrokerLine) -> dict[str, Any]:
-        client = connect()
-        try:
-            return asdict(obtain(client, line, self.say))
-        finally:
-            client.close()
+        module = BROKERS[line.broker]
+        image = Image(
+            **self.leases.obtain(f"image-{line.id}", lambda: asdict(providers.obtain(module, line, self.say)))
+        )
+        return providers.start(module, line, image, self.mark).to_json()
 
     # -- crates ------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from harness.brokers.containers import remove_containers
+from harness.brokers import providers
 from harness.commands import RUN_MARK, run
 from harness.errors import CommandFailed, HarnessFault, UsageError
 from harness.leases import Leases
@@ -25,8 +25,8 @@ from harness.store import RunFolder, RunInfo, all_runs
 
 
 def sweep() -> tuple[int, int]:
-    """Remove what dead runs left behind, never what a live run uses; returns containers and processes removed."""
-    return remove_containers(lambda mark: not mark.is_live()), end_dead_processes()
+    """Remove what dead runs left behind, never what a live run uses; returns brokers and processes removed."""
+    return providers.remove(lambda mark: not mark.is_live()), end_dead_processes()
 
 
 class RunSession:
@@ -105,7 +105,7 @@ class RunSession:
             exit_code: null where the run was interrupted and can be resumed.
         """
         try:
-            remove_containers(lambda mark: mark == self.mark)
+            providers.remove(lambda mark: mark == self.mark)
             end_own_processes(self.mark)
             if not self._completed:
                 self.complete(exit_code)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from harness.errors import BrokerFailed
 from harness.model import Dialect
+
+#: Ports on this machine to choose from: below Linux's default ephemeral range (ip(7), ip_local_port_range).
+PORTS = range(20_000, 32_000)
+#: Seconds from start to the first handshake. A busy machine needs ten times what an idle one does.
+READY_LIMIT = 60.0
+#: Seconds in which a broker that answers has to have logged its version.
+_LOG_LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a broker can be started from, on this machine now: an image, or a program."""
+
+    provider: str
+    name: str
+    digest: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,9 +43,9 @@ class RunningBroker:
     provider: str
     image: str
     digest: str
-    container: str
+    #: The container's id, or the name of the process's folder.
+    handle: str
     ports: Mapping[str, int]
-    config: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a lease stores it."""
@@ -52,6 +77,34 @@ class BrokerModule(Protocol):
         """The version that the broker's log states; empty where it does not."""
 
 
+class BrokerControl(Protocol):
+    """Acts on one running broker. Any process of the run may have one."""
+
+    def close(self) -> None:
+        """Let go of the broker; it goes on running."""
+
+    def is_running(self) -> bool:
+        """False where the broker died."""
+
+    def follow(self, moment: float) -> Iterator[str]:
+        """Log lines from `moment` (seconds since 1970) on as they come, each after a word that sorts by its age."""
+
+    def restart(self) -> None:
+        """Stop the broker in good order (SIGTERM), start it again and wait until it answers."""
+
+    def kill(self) -> None:
+        """Kill the broker (SIGKILL), start it again and wait until it answers."""
+
+    def pause(self) -> None:
+        """Freeze the broker: it keeps its connections and does nothing."""
+
+    def resume(self) -> None:
+        """Let a frozen broker go on."""
+
+    def remove(self) -> None:
+        """End the broker and delete its data."""
+
+
 #: Where a relay listens that a broker advertises, on the port that the broker's listener has on 127.0.0.1: Docker holds
 #: that port as long as the broker lives, so that nobody else is given it.
 RELAY_HOST = "127.0.1.1"
@@ -63,3 +116,85 @@ class Advertises(Protocol):
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         """Environment variables beside those of compose.yaml, from the host port of each listener."""
+
+
+@dataclass(frozen=True)
+class HostProcess:
+    """How to start a broker without a container; `environment` is beside ours."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+@runtime_checkable
+class RunsOnHost(Protocol):
+    """A broker module whose broker can be started as a process of this machine."""
+
+    def program(self) -> Path | None:
+        """The installed program; null where there is none."""
+
+    def on_host(self, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+        """Write a configuration that uses this machine's ports and no folder but `home`, and say how to start with it.
+
+        Args:
+            settings: the broker's folder below compose/.
+            home: an empty folder, for the broker alone.
+            ports: the port on 127.0.0.1 of each listener.
+        """
+
+
+def installed(name: str) -> Path | None:
+    """A server program on this machine; null where there is none. Not every user's PATH has the servers' folders."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin")
+    return Path(found) if found else None
+
+
+def pick_port() -> int:
+    """A free port on 127.0.0.1, outside the range that the system gives to others.
+
+    Raises:
+        BrokerFailed: none was found.
+    """
+    for _ in range(200):
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise BrokerFailed("no free port below the ephemeral range was found on 127.0.0.1")
+
+
+def await_ready(module: BrokerModule, ports: Mapping[str, int], end_of: Callable[[], str | None]) -> None:
+    """Wait until a starting broker answers a handshake.
+
+    Args:
+        module: what to know of this broker.
+        ports: the port on 127.0.0.1 of each listener.
+        end_of: the end of the broker's log where the broker is gone; null while it lives.
+
+    Raises:
+        BrokerFailed: it exited, or did not answer in time.
+    """
+    first = next(iter(module.listeners))
+    end = time.monotonic() + READY_LIMIT
+    while True:
+        try:
+            module.handshake("127.0.0.1", ports[first])
+            return
+        except OSError as error:
+            log = end_of()
+            if log is not None:
+                raise BrokerFailed(f"the broker exited while starting; its log ends: {log}") from error
+            if time.monotonic() > end:
+                raise BrokerFailed(f"the broker answered no handshake within {READY_LIMIT:g} s: {error}") from error
+        time.sleep(0.05)
+
+
+def logged_version(module: BrokerModule, log: Callable[[], str]) -> str:
+    """The version in a broker's log, which may show a moment later than the broker answers; empty where it does not."""
+    end = time.monotonic() + _LOG_LIMIT
+    while True:
+        version = module.version_in(log())
+        if version or time.monotonic() > end:
+            return version
+        time.sleep(0.05)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,20 +19,21 @@ import docker.errors
 import yaml
 from docker.models.containers import Container
 
-from harness.brokers.base import Advertises, BrokerModule, RunningBroker
-from harness.brokers.images import Image
+from harness.brokers.base import (
+    Advertises,
+    BrokerModule,
+    Image,
+    RunningBroker,
+    await_ready,
+    logged_version,
+    pick_port,
+)
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark
 from harness.model import BrokerLine
 from harness.paths import COMPOSE
 
 LABEL = "iotyet.run"
-#: Host ports to choose from: below Linux's default ephemeral range (ip(7), ip_local_port_range).
-PORTS = range(20_000, 32_000)
-#: Seconds from start to the first handshake. A busy machine needs ten times what an idle one does.
-READY_LIMIT = 60.0
-#: Seconds that Docker may take to show what the broker logged.
-_LOG_LIMIT = 10.0
 _PORT_ATTEMPTS = 10
 
 
@@ -63,17 +62,6 @@ def explain(error: Exception) -> str:
     return f"there is no Docker daemon to talk to ({text.rsplit(': ', 1)[-1]}); `make setup` installs and starts one"
 
 
-def pick_port() -> int:
-    """A free port on 127.0.0.1, outside the range that the system gives to others."""
-    for _ in range(200):
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise BrokerFailed("no free port below the ephemeral range was found on 127.0.0.1")
-
-
 def start(
     module: BrokerModule,
     line: BrokerLine,
@@ -99,8 +87,8 @@ def start(
     try:
         container, published = _run_container(client, module, line, image, mark, ports)
         try:
-            _await_ready(container, module, published)
-            version = _logged_version(container, module)
+            await_ready(module, published, lambda: _end_of(container))
+            version = logged_version(module, lambda: container.logs().decode("utf-8", "replace"))
             if not version.startswith(line.version_prefix):
                 raise Unavailable(
                     f"{image.name} runs version {version or 'unknown'}, which is not of the line {line.id}"
@@ -114,7 +102,7 @@ def start(
             provider=image.provider,
             image=image.name,
             digest=image.digest,
-            container=str(container.id),
+            handle=str(container.id),
             ports=published,
         )
     finally:
@@ -175,41 +163,21 @@ def _run_container(
     raise AssertionError("unreachable")
 
 
-def _await_ready(container: Container, module: BrokerModule, published: Mapping[str, int]) -> None:
-    first = next(iter(module.listeners))
-    end = time.monotonic() + READY_LIMIT
-    while True:
-        try:
-            module.handshake("127.0.0.1", published[first])
-            return
-        except OSError as error:
-            container.reload()
-            if container.status == "exited":
-                log = container.logs(tail=20).decode("utf-8", "replace").strip()
-                raise BrokerFailed(f"the broker exited while starting; its log ends: {log}") from error
-            if time.monotonic() > end:
-                raise BrokerFailed(f"the broker answered no handshake within {READY_LIMIT:g} s: {error}") from error
-        time.sleep(0.05)
+def _end_of(container: Container) -> str | None:
+    container.reload()
+    if container.status != "exited":
+        return None
+    return str(container.logs(tail=20).decode("utf-8", "replace").strip())
 
 
-def _logged_version(container: Container, module: BrokerModule) -> str:
-    """The version in the broker's log, which Docker may show a moment later than the broker answers."""
-    end = time.monotonic() + _LOG_LIMIT
-    while True:
-        version = module.version_in(container.logs().decode("utf-8", "replace"))
-        if version or time.monotonic() > end:
-            return version
-        time.sleep(0.05)
-
-
-class BrokerControl:
+class ContainerControl:
     """Acts on one running broker. Any process of the run may make one."""
 
     def __init__(self, module: BrokerModule, broker: RunningBroker) -> None:
         self.broker = broker
         self._module = module
         self._client = connect()
-        self._container = self._client.containers.get(broker.container)
+        self._container = self._client.containers.get(broker.handle)
 
     def close(self) -> None:
         """Drop the connection to Docker; the broker stays."""
@@ -264,7 +232,7 @@ class BrokerControl:
             self._container.start()
         except docker.errors.APIError as error:
             raise BrokerFailed(f"the broker did not start again: {error.explanation}") from error
-        _await_ready(self._container, self._module, self.broker.ports)
+        await_ready(self._module, self.broker.ports, lambda: _end_of(self._container))
 
 
 def remove_containers(unwanted: Callable[[Mark], bool]) -> int:

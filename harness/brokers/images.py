@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -21,6 +20,7 @@ import docker.errors
 from docker.models.images import Image as DockerImage
 from filelock import FileLock
 
+from harness.brokers.base import Image
 from harness.commands import run
 from harness.errors import CommandFailed, Unavailable
 from harness.model import BrokerLine
@@ -33,16 +33,6 @@ _PULL_LIMIT = 300.0
 _BASE_LIMIT = 900.0
 #: Seconds that Maven may take to gather a broker's jars.
 _JARS_LIMIT = 600.0
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image that is on this machine now."""
-
-    provider: str
-    name: str
-    digest: str
-    note: str = ""
 
 
 def obtain(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None]) -> Image:

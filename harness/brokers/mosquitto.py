@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
+from harness.brokers.base import HostProcess, installed
 from harness.model import Dialect
 
 name = "mosquitto"
@@ -36,3 +39,21 @@ def version_in(log: str) -> str:
     """The version in the line that Mosquitto logs first."""
     found = re.search(r"mosquitto version (\S+) starting", log)
     return found.group(1) if found else ""
+
+
+def program() -> Path | None:
+    """The installed server."""
+    return installed(name)
+
+
+def on_host(settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+    """compose's configuration with this machine's ports and folders."""
+    config = (settings / "mosquitto.conf").read_text(encoding="utf-8")
+    for listener, port in listeners.items():
+        config = config.replace(f"listener {port}", f"listener {ports[listener]} 127.0.0.1")
+    config = config.replace("/mosquitto/config/", f"{settings}/").replace("/mosquitto/data/", f"{home}/")
+    # Its standard output is buffered where that is a file.
+    config = config.replace("log_dest stdout", "log_dest stderr")
+    # As root it would become another user, who cannot write to the folder.
+    (home / "mosquitto.conf").write_text(f"{config}\nuser {getpass.getuser()}\n", encoding="utf-8")
+    return HostProcess((str(program()), "-c", str(home / "mosquitto.conf")), {})

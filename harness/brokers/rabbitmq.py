@@ -6,7 +6,9 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 
+from harness.brokers.base import HostProcess, pick_port
 from harness.model import Dialect
 
 name = "rabbitmq"
@@ -41,6 +43,34 @@ def version_in(log: str) -> str:
     """The version in the line that RabbitMQ logs when it starts."""
     found = re.search(r"Starting RabbitMQ (\S+) on Erlang", log)
     return found.group(1) if found else ""
+
+
+def program() -> Path | None:
+    """The installed server's own script: Debian's in the PATH becomes another user and does not pass a stop on."""
+    script = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    return script if script.is_file() else None
+
+
+def on_host(settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+    """compose's configuration with this machine's ports and folders, and a node name and port mapper of its own."""
+    config = (settings / "rabbitmq.conf").read_text(encoding="utf-8")
+    for listener, port in listeners.items():
+        config = config.replace(f"= {port}", f"= 127.0.0.1:{ports[listener]}")
+    config = config.replace("/etc/rabbitmq/", f"{settings}/")
+    (home / "rabbitmq.conf").write_text(config, encoding="utf-8")
+    environment = {
+        "HOME": str(home),  # for Erlang's cookie
+        "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_LOG_BASE": str(home),
+        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+        "RABBITMQ_NODENAME": f"iotyet{ports['plain']}@localhost",
+        "RABBITMQ_DIST_PORT": str(pick_port()),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(pick_port()),
+    }
+    return HostProcess((str(program()),), environment)
 
 
 def _send(connection: socket.socket, method: int, arguments: bytes) -> None:

@@ -194,7 +194,7 @@ def _take_listener(bench: Bench, peer: Peer) -> tuple[str, FileLock]:
     end = time.monotonic() + _LISTENER
     while time.monotonic() < end:
         for listener in peer.advertised():
-            lock = FileLock(bench.folder.path / "leases" / f"listener-{peer.broker.container[:12]}-{listener}.lock")
+            lock = FileLock(bench.folder.path / "leases" / f"listener-{peer.broker.handle[:12]}-{listener}.lock")
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)
                 return listener, lock

@@ -15,10 +15,10 @@ import docker
 import pytest
 
 from harness.bench import Bench, Peer
-from harness.brokers import containers, mosquitto
-from harness.brokers.base import RunningBroker
-from harness.brokers.containers import LABEL, PORTS, BrokerControl, connect, pick_port, remove_containers, start
-from harness.brokers.images import Image, obtain
+from harness.brokers import base, containers, mosquitto
+from harness.brokers.base import PORTS, Image, RunningBroker, pick_port
+from harness.brokers.containers import LABEL, ContainerControl, connect, remove_containers, start
+from harness.brokers.images import obtain
 from harness.catalog import load_lines
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark, RunLock
@@ -74,7 +74,7 @@ def test_a_broker_answers_with_its_version_on_this_machine_alone(
     assert broker.version.startswith("2.0.")
     assert (broker.line, broker.image, broker.digest) == ("mosquitto@2.0", image.name, image.digest)
     mosquitto.handshake("127.0.0.1", broker.ports["plain"])
-    container = client.containers.get(broker.container)
+    container = client.containers.get(broker.handle)
     assert container.labels[LABEL] == str(mark)
     assert container.attrs["HostConfig"]["PortBindings"] == {
         "1883/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(broker.ports["plain"])}]
@@ -90,7 +90,7 @@ def test_ports_lie_below_those_that_the_system_gives_away() -> None:
 
 def test_a_taken_port_is_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr(containers, "PORTS", [taken.getsockname()[1]])
+        monkeypatch.setattr(base, "PORTS", [taken.getsockname()[1]])
         with pytest.raises(BrokerFailed, match="no free port below the ephemeral range"):
             pick_port()
 
@@ -235,7 +235,7 @@ def test_workers_share_one_broker_and_an_attempt_can_have_its_own(
     assert second.shared_peer(LINE).broker == shared.broker
     assert first.shared_peer(LINE) is shared
     with second.own_peer(LINE) as own:
-        assert own.broker.container != shared.broker.container
+        assert own.broker.handle != shared.broker.handle
         assert _containers_of(client, mark) == 2
     assert _containers_of(client, mark) == 1
 
@@ -243,6 +243,7 @@ def test_workers_share_one_broker_and_an_attempt_can_have_its_own(
 def test_a_shared_broker_that_died_is_told_with_the_end_of_its_log(bench: Callable[[], Bench]) -> None:
     one = bench()
     peer = one.shared_peer(LINE)
+    assert isinstance(peer.control, ContainerControl)
     peer.control._container.kill()
     peer.control._container.wait()
     with pytest.raises(BrokerFailed, match=r"the shared mosquitto@2\.0 is no longer running; its log ends: "):
@@ -315,7 +316,7 @@ def test_without_rights_the_message_names_the_group(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_broker_control_can_be_made_by_any_process_of_the_run(broker: RunningBroker) -> None:
-    control = BrokerControl(mosquitto, RunningBroker.from_json(broker.to_json()))
+    control = ContainerControl(mosquitto, RunningBroker.from_json(broker.to_json()))
     assert control.is_running()
     assert "mosquitto version" in control.log_since(0)
     control.close()

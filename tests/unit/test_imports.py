@@ -60,7 +60,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.report": (*NOUNS, "harness.matrix", "harness.store", "harness.paths"),
     "harness.session": (
         *NOUNS,
-        "harness.brokers.containers",
+        "harness.brokers.providers",
         "harness.commands",
         "harness.leases",
         "harness.liveness",
