@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import ConfigError, UsageError
-from harness.model import BrokerLine, Crate, Dialect, Duty, Profile, Role
+from harness.model import BrokerLine, Crate, Dialect, Duty, Profile, Role, Suite
 from harness.paths import COMPOSE, CRATES_TOML
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -38,6 +38,7 @@ class _Line(_Entry):
     profile: Profile
     image: str = Field(pattern=r"^[^:]+:[^:]+$", description="official image with its tag")
     recipe: str = Field(description="Dockerfile for the local build, beside this file; empty where there is none")
+    suite: Suite | None = Field(default=None, description="release of Debian that the recipe builds on")
     version_prefix: str
 
 
@@ -143,6 +144,13 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
         for entry in file.line:
             if entry.recipe and not (path.parent / entry.recipe).is_file():
                 raise ConfigError(path, f"line {entry.line}.recipe", f"there is no file {entry.recipe} beside it")
+            if entry.recipe and entry.suite is None:
+                suites = " or ".join(Suite)
+                problem = f"is missing; a recipe builds on a release of Debian: {suites}"
+                raise ConfigError(path, f"line {entry.line}.suite", problem)
+            if entry.suite is not None and not entry.recipe:
+                problem = f"is {entry.suite.value!r}, and the line has no recipe that would build on it"
+                raise ConfigError(path, f"line {entry.line}.suite", problem)
             lines.append(
                 BrokerLine(
                     broker=path.parent.name,
@@ -152,6 +160,7 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
                     image=entry.image,
                     recipe=entry.recipe,
                     version_prefix=entry.version_prefix,
+                    suite=entry.suite,
                 )
             )
     return tuple(lines)

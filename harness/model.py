@@ -146,6 +146,13 @@ class Profile(StrEnum):
         return order.index(other) <= order.index(self)
 
 
+class Suite(StrEnum):
+    """A release of Debian, from whose packages the harness can build a broker's image."""
+
+    BOOKWORM = "bookworm"
+    TRIXIE = "trixie"
+
+
 @dataclass(frozen=True)
 class Sourced:
     """A statement about a crate, with the page or file that backs it."""
@@ -226,6 +233,8 @@ class BrokerLine:
     image: str
     recipe: str
     version_prefix: str
+    #: What the recipe builds on; null where there is no recipe.
+    suite: Suite | None = None
 
     @property
     def id(self) -> str:

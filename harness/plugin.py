@@ -171,13 +171,13 @@ class ScenarioPlugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note every cell before anything is deselected; then leave out what was not asked for."""
         # Where the profile has no broker of a dialect, pytest makes one item without a cell of each scenario.
-        self._planned = [item for item in items if _is_scenario(item) and _has_cell(item)]
+        self._planned = [item for item in items if is_cell(item)]
         wanted = [item for item in self._planned if self._is_selected(item)]
         if self._folder is not None and self._config.getoption("iotyet_resume") and self._folder.has_plan():
             # What was asked for then, less what is done.
             missing = {cell.key for cell in self._folder.read_plan().cells if cell.selected}
             missing -= {cell.key for cell in self._folder.read_cells()}
-            wanted = [item for item in self._planned if _key(item) in missing]
+            wanted = [item for item in self._planned if cell_key(item) in missing]
         # What waits for a protocol's timer goes first: it costs no work, and the rest runs meanwhile.
         wanted.sort(key=lambda item: -_scenario(item).timer)
         left_out = {item for item in items if _is_scenario(item)} - set(wanted)
@@ -202,7 +202,7 @@ class ScenarioPlugin:
             crates=tuple(self._crates),
             lines=tuple(self._lines),
             scenarios=tuple(scenarios.values()),
-            cells=tuple(PlannedCell(_key(item), item in selected, item.nodeid) for item in items),
+            cells=tuple(PlannedCell(cell_key(item), item in selected, item.nodeid) for item in items),
             expectations=tuple(self._expectations.values()),
         )
 
@@ -223,7 +223,7 @@ class ScenarioPlugin:
             raise HarnessFault("a scenario ran outside of a run")
         if self._bench is None:
             self._bench = Bench(self._folder, self._mark)
-        spec, key, scenario = _spec(item), _key(item), _scenario(item)
+        spec, key, scenario = _spec(item), cell_key(item), _scenario(item)
         control = self._control(scenario, spec)
         question = Question(
             key=key,
@@ -298,7 +298,18 @@ def _spec(item: pytest.Item) -> _Spec:
     return spec
 
 
-def _key(item: pytest.Item) -> CellKey:
+def is_cell(item: pytest.Item) -> bool:
+    """True where the test is a scenario, asked of a crate at a broker that the profile has."""
+    return _is_scenario(item) and _has_cell(item)
+
+
+def crate_of(item: pytest.Item) -> Crate:
+    """The crate that a cell asks."""
+    return _spec(item).crate
+
+
+def cell_key(item: pytest.Item) -> CellKey:
+    """The name of a cell."""
     spec, scenario = _spec(item), _scenario(item)
     whole: str = item.callspec.id  # type: ignore[attr-defined]
     params = whole.replace(spec.id, "", 1).strip("-")

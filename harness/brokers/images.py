@@ -23,10 +23,11 @@ from filelock import FileLock
 from harness.brokers.base import Image
 from harness.commands import run
 from harness.errors import CommandFailed, Unavailable
-from harness.model import BrokerLine
+from harness.model import BrokerLine, Suite
 from harness.paths import COMPOSE, cache
 
-BASE_TAG = "iotyet/base:trixie"
+#: Where the base images are: one tag for each release of Debian.
+_BASE = "iotyet/base"
 #: Seconds that pulling an official image may take.
 _PULL_LIMIT = 300.0
 #: Seconds that debootstrap may take.
@@ -49,9 +50,9 @@ def obtain(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], N
     try:
         return _official(client, line, say)
     except Unavailable as no_registry:
-        if not line.recipe:
+        if line.suite is None:
             raise Unavailable(f"{line.id}: {no_registry.observed}, and there is no recipe to build it here") from None
-        return _local(client, line, say, note=no_registry.observed)
+        return _local(client, line, line.suite, say, note=no_registry.observed)
 
 
 def _official(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None]) -> Image:
@@ -90,22 +91,22 @@ def _without_host(message: str) -> str:
     return message.rstrip('")').rsplit(": ", 1)[-1]
 
 
-def _local(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None], note: str) -> Image:
+def _local(client: docker.DockerClient, line: BrokerLine, suite: Suite, say: Callable[[str], None], note: str) -> Image:
     folder = COMPOSE / line.broker
-    tag = f"iotyet/{line.broker}:{line.line}-{_content_hash(folder)}"
+    tag = f"iotyet/{line.broker}:{line.line}-{suite}-{_content_hash(folder)}"
     with FileLock(_lock_file(f"image-{line.broker}-{line.line}")):
         try:
             image = client.images.get(tag)
         except docker.errors.ImageNotFound:
             say(f"{note}; building {line.id} on this machine instead")
-            _ensure_base(client, say)
+            base = _ensure_base(client, suite, say)
             try:
                 with _context(folder, line) as path:
                     image, _ = client.images.build(
                         path=str(path),
                         dockerfile=line.recipe,
                         tag=tag,
-                        buildargs={"BASE": BASE_TAG},
+                        buildargs={"BASE": base},
                         network_mode="host",
                         rm=True,
                         forcerm=True,
@@ -139,28 +140,30 @@ def _context(folder: Path, line: BrokerLine) -> Iterator[Path]:
         yield path
 
 
-def _ensure_base(client: docker.DockerClient, say: Callable[[str], None]) -> None:
-    """Debian trixie, minimal, as `BASE_TAG`."""
-    with FileLock(_lock_file("image-base")):
+def _ensure_base(client: docker.DockerClient, suite: Suite, say: Callable[[str], None]) -> str:
+    """The tag of a minimal image of this release of Debian, which is made where it is not there yet."""
+    name = f"{_BASE}:{suite}"
+    with FileLock(_lock_file(f"image-base-{suite}")):
         try:
-            client.images.get(BASE_TAG)
-            return
+            client.images.get(name)
+            return name
         except docker.errors.ImageNotFound:
             pass
         if shutil.which("debootstrap") is None:
             raise Unavailable("no registry answers and debootstrap is not installed; `make setup` installs it")
         started = time.monotonic()
-        say("making the base image with debootstrap (about a minute, once)")
-        with tempfile.TemporaryDirectory(prefix="iotyet-base-") as name:
-            root, archive = Path(name) / "root", Path(name) / "root.tar"
+        say(f"making the base image of Debian {suite} with debootstrap (about a minute, once)")
+        with tempfile.TemporaryDirectory(prefix="iotyet-base-") as folder:
+            root, archive = Path(folder) / "root", Path(folder) / "root.tar"
             try:
-                run(["debootstrap", "--variant=minbase", "trixie", str(root)], timeout=_BASE_LIMIT)
+                run(["debootstrap", "--variant=minbase", suite, str(root)], timeout=_BASE_LIMIT)
             except CommandFailed as error:
                 raise Unavailable(f"the base image cannot be made: {error}") from error
             with tarfile.open(archive, "w") as tar:
                 tar.add(root, arcname=".", filter=_importable)
-            client.api.import_image(str(archive), repository="iotyet/base", tag="trixie")
+            client.api.import_image(str(archive), repository=_BASE, tag=suite)
         say(f"base image made in {time.monotonic() - started:.0f} s")
+        return name
 
 
 def _importable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -11,7 +11,7 @@ from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.amqp_tables import properties_to_pika
 from harness.scenario import scenario
 from harness.wire import amqp
-from scenarios.amqp.test_publish import HEADERS, MEGABYTE, PROPERTIES
+from scenarios.amqp.test_publish import MEGABYTE, PROPERTIES
 
 _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
 
@@ -355,42 +355,3 @@ def test_talks_to_itself(cell: AmqpCell) -> None:
         writer.publish(name, body, properties=PROPERTIES)
     wanted = [Delivered(body, name, properties=PROPERTIES) for body in bodies]
     cell.expect_delivered(reader, wanted, expected="the messages in order, with their properties", ack=True)
-
-
-@scenario(
-    Dialect.AMQP_0_9_1,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.INTEROP,
-    spec=["AMQP 0-9-1, section 4.2.5.5", "https://www.rabbitmq.com/docs/amqp-0-9-1-errata#section_3"],
-)
-@pytest.mark.parametrize("kind", list(HEADERS))
-def test_reads_a_header(cell: AmqpCell, kind: str) -> None:
-    """A header of each type reaches the application with its value."""
-    reference = cell.reference()
-    name, body = cell.queue(reference), cell.payload()
-    properties = {"headers": {"value": HEADERS[kind]}}
-    reference.publish(name, body, properties=properties_to_pika(amqp.Properties.model_validate(properties)))
-    cell.expect_message(
-        cell.connected().get(name),
-        Delivered(body, properties=properties),
-        expected="the message with its header",
-    )
-
-
-@scenario(
-    Dialect.AMQP_0_9_1,
-    level=Level.EXTENDED,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.INTEROP,
-    spec=["https://www.rabbitmq.com/docs/amqp-0-9-1-errata#section_3"],
-)
-def test_reads_a_header_of_bytes(cell: AmqpCell) -> None:
-    """A message with a header that is a byte array, which RabbitMQ adds to the specification's types, can be read."""
-    reference = cell.reference()
-    name, body = cell.queue(reference), cell.payload()
-    properties = {"headers": {"value": {"t": "x", "v": "AP8="}}}
-    reference.publish(name, body, properties=properties_to_pika(amqp.Properties.model_validate(properties)))
-    cell.expect_message(
-        cell.connected().get(name), Delivered(body, properties=properties), expected="the message with its header"
-    )

@@ -10,7 +10,7 @@ import pytest
 
 from harness.catalog import load_crates, load_lines, pick_crates, pick_lines
 from harness.errors import ConfigError, UsageError
-from harness.model import Crate, Dialect, Profile, Role
+from harness.model import Crate, Dialect, Profile, Role, Suite
 from harness.paths import COMPOSE, PROBES
 
 CRATES = load_crates()
@@ -101,7 +101,8 @@ def test_the_probe_pins_the_version_of_the_catalogue(crate: Crate) -> None:
 
 def test_lines_name_their_image_and_recipe() -> None:
     lines = load_lines()
-    assert [line.id for line in lines if line.broker == "mosquitto"] == ["mosquitto@2.0"]
+    assert [line.id for line in lines if line.broker == "mosquitto"] == ["mosquitto@2.0", "mosquitto@2.0.11"]
+    assert {line.suite for line in lines if line.broker == "rabbitmq" and line.recipe} == set(Suite)
     for line in lines:
         assert line.image
         assert not line.recipe or (COMPOSE / line.broker / line.recipe).is_file()
@@ -177,6 +178,19 @@ def test_a_wrong_entry_names_file_key_and_problem(tmp_path: Path, old: str, new:
         ("profile = ", "profil = ", "line[0].profile", "is missing"),
         ('image = "eclipse-mosquitto:', 'image = "eclipse-mosquitto@', "line[0].image", "string should match pattern"),
         ('recipe = "Dockerfile"', 'recipe = "Nofile"', "line 2.0.recipe", "there is no file Nofile beside it"),
+        (
+            'suite = "trixie"',
+            'suite = "tricky"',
+            "line[0].suite",
+            "is 'tricky'; input should be 'bookworm' or",
+        ),
+        ('suite = "trixie"\n', "", "line 2.0.suite", "is missing; a recipe builds on a release of Debian: bookworm or"),
+        (
+            'recipe = "Dockerfile"',
+            'recipe = ""',
+            "line 2.0.suite",
+            "is 'trixie', and the line has no recipe",
+        ),
         ('"mqtt-5"', '"mqtt-6"', "dialects[1]", "is 'mqtt-6'"),
     ],
 )
