@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -31,13 +30,15 @@ from harness.brokers.base import (
     logged_version,
     pick_port,
 )
-from harness.commands import RUN_MARK, environment
+from harness.commands import environment
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark
 from harness.model import BrokerLine
 from harness.paths import COMPOSE, cache
 
 PROVIDER = "host process"
+#: Environment variable that marks every process of one broker.
+_BROKER = "IOTYET_BROKER"
 _LOG, _MARK, _PROCESS = "broker.log", "mark", "process.json"
 #: Seconds that a broker gets to stop in good order.
 _STOP = 20.0
@@ -114,7 +115,7 @@ class ProcessControl:
 
     def is_running(self) -> bool:
         """False where the broker died."""
-        return bool(_tree(self._home))
+        return self._main() is not None
 
     def log(self) -> str:
         """The whole log."""
@@ -136,9 +137,9 @@ class ProcessControl:
 
     def restart(self) -> None:
         """Stop the broker in good order (SIGTERM), start it again and wait until it answers."""
-        for process in _tree(self._home)[:1]:
-            process.send_signal(signal.SIGTERM)
-            _await_gone(process, _STOP)
+        if (main := self._main()) is not None:
+            main.terminate()
+            _await_gone(main, _STOP)
         self.kill()
 
     def kill(self) -> None:
@@ -148,12 +149,12 @@ class ProcessControl:
 
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""
-        for process in _tree(self._home):
+        for process in _processes(self._home):
             process.suspend()
 
     def resume(self) -> None:
         """Let a frozen broker go on."""
-        for process in _tree(self._home):
+        for process in _processes(self._home):
             process.resume()
 
     def remove(self) -> None:
@@ -172,7 +173,7 @@ class ProcessControl:
             try:
                 process = subprocess.Popen(
                     plan["argv"],
-                    env=environment(plan["mark"], plan["environment"]),
+                    env=environment(plan["mark"], {**plan["environment"], _BROKER: self.broker.handle}),
                     cwd=self._home,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -189,6 +190,11 @@ class ProcessControl:
             return " · ".join(self.log().splitlines()[-20:])
 
         await_ready(self._module, self.broker.ports, end)
+
+    def _main(self) -> psutil.Process | None:
+        """The process that was started; null where it has ended."""
+        pid = json.loads((self._home / _PROCESS).read_text(encoding="utf-8"))["pid"] if self._home.exists() else None
+        return next((process for process in _processes(self._home) if process.pid == pid), None)
 
 
 def remove_processes(unwanted: Callable[[Mark], bool]) -> int:
@@ -212,19 +218,19 @@ def _write(home: Path, process: HostProcess, mark: Mark) -> None:
     (home / _PROCESS).write_text(json.dumps(plan), encoding="utf-8")
 
 
-def _tree(home: Path) -> list[psutil.Process]:
-    """The broker's process and its descendants; none where it is gone. A process of the same number is not ours."""
-    with contextlib.suppress(OSError, KeyError, ValueError, psutil.Error):
-        plan = json.loads((home / _PROCESS).read_text(encoding="utf-8"))
-        process = psutil.Process(int(plan["pid"]))
-        if process.environ().get(RUN_MARK) == plan["mark"]:
-            return [process, *process.children(recursive=True)]
-    return []
+def _processes(home: Path) -> list[psutil.Process]:
+    """The broker's processes, wherever they went: some make themselves daemons. Those that have ended are left out."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(_BROKER) == home.name:
+                found.append(process)
+    return found
 
 
 def _kill(home: Path) -> None:
     """Kill the broker's processes, and wait until they are gone: their ports have to be free."""
-    for process in _tree(home):
+    for process in _processes(home):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
             _await_gone(process, _STOP)
