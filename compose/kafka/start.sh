@@ -15,10 +15,19 @@ flags="-Xms64m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Dkafka.log
 [ ! -f /opt/kafka/config/log4j.properties ] || flags="$flags -Dlog4j.configuration=file:/opt/kafka/config/log4j.properties"
 [ ! -f /opt/kafka/config/log4j2.yaml ] || flags="$flags -Dlog4j2.configurationFile=/opt/kafka/config/log4j2.yaml"
 
+# Waits until a file has a line with a text, for at most 30 s.
+await_line() {
+    tries=0
+    until grep -q "$1" "$2" || [ $tries -ge 300 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+
 listeners=PLAIN://0.0.0.0:9092,INTERNAL://127.0.0.1:9093
 for number in 0 1 2 3; do listeners="$listeners,PROBE$number://0.0.0.0:910$number"; done
-case $(echo /opt/kafka/libs/kafka_2.13-*) in
-*kafka_2.13-2.*) zookeeper=yes ;;
+case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
+*/kafka_2.1[0-9]-[012].*) zookeeper=yes ;;
 *) zookeeper=no listeners=$listeners,CONTROLLER://127.0.0.1:9094 ;;
 esac
 
@@ -28,8 +37,10 @@ esac
     echo "listeners=$listeners"
     echo "advertised.listeners=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093"
     if [ $zookeeper = yes ]; then
-        # A short session, so that a node which was killed can come back at once.
-        printf 'broker.id=1\nzookeeper.connect=127.0.0.1:2181\nzookeeper.session.timeout.ms=2000\n'
+        # A short session, so that a node which was killed can come back soon; all the time that a busy machine needs to
+        # connect, which is the session's by default.
+        printf 'broker.id=1\nzookeeper.connect=127.0.0.1:2181\n'
+        printf 'zookeeper.session.timeout.ms=2000\nzookeeper.connection.timeout.ms=60000\n'
     else
         cat "$config/kraft.properties"
     fi
@@ -37,11 +48,13 @@ esac
 
 if [ $zookeeper = yes ]; then
     [ "${1:-}" != format ] || exit 0
-    again=$([ ! -d $home/zookeeper ] || echo yes)
     java -Xmx64m $flags -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain \
         "$config/zookeeper.properties" > $home/zookeeper.log 2>&1 &
-    # The session of a node that was killed has to expire first: until then ZooKeeper takes this one for a second node.
-    [ -z "$again" ] || sleep 4
+    # A node that was killed left a session behind. Until ZooKeeper ends it, it takes this node for a second one with the
+    # same number, and refuses it. Kafka leaves a file where it stopped in good order.
+    if [ -d $home/data ] && [ ! -f $home/data/.kafka_cleanshutdown ]; then
+        await_line 'Expiring session' $home/zookeeper.log
+    fi
 elif [ ! -f $home/data/meta.properties ]; then
     java -Xmx128m $flags -cp "$classpath" kafka.tools.StorageTool format \
         --config $home/server.properties --cluster-id aW90eWV0LWlvdHlldC1pbw

@@ -21,6 +21,11 @@ from harness.references.kafka import KafkaReference, Written
 
 #: Seconds in which a record that nothing holds up has to arrive.
 DELIVERY = 15.0
+#: Seconds without an attempt to connect after which a client whose every call fails has given up: twice the longest
+#: pause between two attempts that Kafka's clients make by default (librdkafka's reconnect.backoff.max.ms).
+IDLE = 20.0
+#: Seconds that a broker may take to serve its topics again; a busy machine needs ten times what an idle one does.
+_SERVED = 60.0
 #: Seconds that a cell may wait until another one is done with the broker's listeners.
 _LISTENER = 300.0
 
@@ -32,8 +37,11 @@ class KafkaCell(PeerCell):
         # Before the attempt's clock starts: waiting for other cells is not the crate's time.
         self._listener, self._lock = _take_listener(bench, peer)
         super().__init__(bench, scenario, crate, peer, folder)
-        self._topics = 0
+        self._names = 0
+        #: Topics that the attempt made, with their number of partitions.
+        self._topics: dict[str, int] = {}
         self.reference = self.fresh_reference()
+        self.reference.log_to(self.remark)
 
     def _open_relay(self, door: Door) -> Relay:
         """The relay to which the listener's advertised address leads, as clients follow metadata; one at a time."""
@@ -47,13 +55,14 @@ class KafkaCell(PeerCell):
 
     def name(self, what: str) -> str:
         """A name for a topic or a group that belongs to this attempt alone."""
-        self._topics += 1
-        return f"{self.token}-{what}{self._topics}"
+        self._names += 1
+        return f"{self.token}-{what}{self._names}"
 
     def topic(self, partitions: int = 1, **configs: str) -> str:
         """A new topic, whose partitions have leaders."""
         topic = self.name("topic")
         self.reference.create_topic(topic, partitions, **configs)
+        self._topics[topic] = partitions
         return topic
 
     # -- who takes part ----------------------------------------------------------------------------
@@ -127,45 +136,39 @@ class KafkaCell(PeerCell):
         self.expect_soon(check, expected=expected)
 
     def hurt(self, how: str) -> None:
-        """Cut the client's connections, or restart or kill the broker; returns once clients can connect again."""
+        """Cut the client's connections, or restart or kill the broker; returns once the topics are served again."""
         if how == "cut":
             self.remark(f"cut {self.relay().cut()} connections")
-        elif how == "restart":
+            return
+        if how == "restart":
             self.peer.control.restart()
         else:
             self.peer.control.kill()
+        self.fresh_reference().await_topics(self._topics, _SERVED)
 
     def keep_producing(self, client: KafkaClient, topic: str, record: Written) -> None:
         """Produce, and where that ends in an error again after a second, as an application would, until it works."""
-        end = time.monotonic() + RECOVERY
+        expected = f"the client produces again within {RECOVERY:g} s"
+        patience = _Patience(self, expected)
         while True:
-            left = end - time.monotonic()
             try:
-                client.produce(topic, record, within=max(CALL, left))
+                client.produce(topic, record, within=max(CALL, patience.left))
                 return
             except RefusedByCrate as error:
-                if left <= 1.0:
-                    raise Mismatch(
-                        f"for {RECOVERY:g} s every attempt failed, at last: {error.observed}",
-                        expected=f"the client produces again within {RECOVERY:g} s",
-                    ) from error
-                self.remark("trying again, as an application would")
-                time.sleep(1.0)
+                patience.wait(error.observed)
 
     def keep_consuming(self, client: KafkaClient, value: bytes | None) -> None:
         """Read on through errors until the record with `value` comes."""
         expected = f"the client reads on within {RECOVERY:g} s"
-        end = time.monotonic() + RECOVERY
-        trouble = ""
-        while (left := end - time.monotonic()) > 0:
+        patience = _Patience(self, expected)
+        while patience.left > 0:
             try:
-                record = client.next_record(left, expected)
+                record = client.next_record(patience.left, expected)
                 if record is not None and record.value == value:
                     return
             except RefusedByCrate as error:
-                trouble = f"; at last: {error.observed}"
-                time.sleep(min(1.0, max(0.0, left)))
-        raise Mismatch(f"the record did not come within {RECOVERY:g} s{trouble}", expected=expected)
+                patience.wait(error.observed)
+        raise Mismatch(f"the record did not come within {RECOVERY:g} s", expected=expected)
 
     def told(self, value: Any, feature: str) -> Any:
         """A part of a record that the crate may not tell.
@@ -183,6 +186,43 @@ class KafkaCell(PeerCell):
             super().close()
         finally:
             self._lock.release()
+
+
+class _Patience:
+    """How long an application repeats a call that fails: `RECOVERY` seconds from the start.
+
+    It ends after `IDLE` seconds in which the client answered every call with an error and did not once try to connect.
+    """
+
+    def __init__(self, cell: KafkaCell, expected: str) -> None:
+        self._cell = cell
+        self._expected = expected
+        self._started = self._tried = time.monotonic()
+        self._connections = cell.relay().accepted
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self._started + RECOVERY - time.monotonic()
+
+    def wait(self, trouble: str) -> None:
+        """Wait a second before the next call, as the last one ended with `trouble`.
+
+        Raises:
+            Mismatch: there will be none.
+        """
+        now, connections = time.monotonic(), self._cell.relay().accepted
+        if connections > self._connections:
+            self._connections, self._tried = connections, now
+        observed = ""
+        if self.left <= 1.0:
+            observed = f"every call failed for {RECOVERY:g} s"
+        elif now - self._tried > IDLE:
+            observed = f"every call failed, and for {IDLE:g} s the client did not try to connect"
+        if observed:
+            raise Mismatch(f"{observed}; at last: {trouble}", expected=self._expected)
+        self._cell.remark("trying again, as an application would")
+        time.sleep(1.0)
 
 
 def _take_listener(bench: Bench, peer: Peer) -> tuple[str, FileLock]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,16 @@ from kafka.partitioner import murmur2
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from harness.errors import ReferenceFailed
+from harness.references.logs import kept_log, silence
 
 #: Seconds that one step of the reference may take before nothing can be said about the crate.
 STEP = 20.0
 #: Bytes of a request that the client does not hold back: the broker has to be the one who refuses.
 REQUEST_LIMIT = 64 * 1024 * 1024
+#: The library's name among Python's loggers.
+_LOGGER = "kafka"
+
+silence(_LOGGER)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,10 @@ class KafkaReference:
         self._reader_client: Any = None
         self._producers: dict[str, Any] = {}
 
+    def log_to(self, write: Callable[[str], None]) -> None:
+        """Hand what the library warns of to `write`, until `close`; all references of the process share its log."""
+        self._closing.enter_context(kept_log(_LOGGER, write))
+
     def close(self) -> None:
         """Close every client."""
         self._closing.close()
@@ -80,6 +89,28 @@ class KafkaReference:
         with _step(f"create the topic {topic}"):
             self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
             self._reader().end_offsets([TopicPartition(topic, number) for number in range(partitions)])
+
+    def await_topics(self, topics: Mapping[str, int], within: float) -> None:
+        """Wait until the leader of each partition answers; a broker that started answers before it knows its topics.
+
+        Args:
+            topics: number of partitions by topic.
+            within: seconds.
+
+        Raises:
+            ReferenceFailed: they do not.
+        """
+        places = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
+        end = time.monotonic() + within
+        while True:
+            try:
+                with _step(f"find the leaders of {', '.join(topics)} again"):
+                    self._reader().end_offsets(places)
+                    return
+            except ReferenceFailed:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 where it is not there."""

@@ -1,4 +1,8 @@
-"""After the connection was lost: producing and reading again, without losing what was acknowledged."""
+"""After the connection was lost: producing and reading again, without losing what was acknowledged.
+
+A client has 60 seconds. One that answers every call with an error and does not try to connect for 20 of them has given
+up, which is twice the longest pause that Kafka's own clients make by default.
+"""
 
 from __future__ import annotations
 
