@@ -14,7 +14,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,13 +67,23 @@ class RelayLoop:
 class _Connection:
     """One client's connection and its twin to the peer."""
 
-    def __init__(self, flow: TcpFlow, client: asyncio.StreamWriter, peer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        flow: TcpFlow,
+        client: asyncio.StreamWriter,
+        peer: asyncio.StreamWriter,
+        targets: dict[str, asyncio.StreamWriter | TlsStream],
+    ) -> None:
         self.flow = flow
+        #: Where each end's bytes go.
+        self.targets = targets
         self.client = client
         self.peer = peer
         self.over = False
         self.answered = False
         self.finished: set[str] = set()
+        #: What each end sent while it was held back.
+        self.kept: dict[str, bytearray] = {"a": bytearray(), "b": bytearray()}
 
     def abort(self, end: str, comment: str = "") -> None:
         """Break both sides off with RST; `end` is the side from which the capture shows it."""
@@ -91,6 +101,10 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+def _bytes_of(chunk: bytes) -> Iterator[bytes]:
+    return (chunk[start : start + 1] for start in range(len(chunk)))
 
 
 async def _handshake(context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> TlsStream:
@@ -135,8 +149,10 @@ class Relay:
         self.failed_handshakes: list[str] = []
         self._delay = 0.0
         self._refusing = False
-        self._holding = asyncio.Event()
-        self._holding.set()
+        self._drip = 0.0
+        self._free = {"a": asyncio.Event(), "b": asyncio.Event()}
+        for free in self._free.values():
+            free.set()
         self._held = threading.Event()
         self._accepted = 0
         self._served = 0
@@ -168,18 +184,25 @@ class Relay:
         """Hold every chunk back for `seconds`, in both directions, from now on; order is kept."""
         self._loop.run(self._on_loop(lambda: setattr(self, "_delay", seconds)))
 
-    def hold(self) -> None:
-        """Take bytes from clients and pass nothing on to the peer, until `release`."""
-        self._loop.run(self._on_loop(self._holding.clear))
+    def drip(self, pause: float) -> None:
+        """Pass every byte on by itself, in both directions, with `pause` seconds after each; 0 ends that."""
+        self._loop.run(self._on_loop(lambda: setattr(self, "_drip", pause)))
+
+    def hold(self, ends: str = "a") -> None:
+        """Take bytes and pass none on, until `release`: of clients (`a`), of the peer (`b`), or of both (`ab`).
+
+        The end of a connection is held back as well. With both held a connection is half-open for either side.
+        """
         self._held.clear()
+        self._loop.run(self._on_loop(lambda: [self._free[end].clear() for end in ends]))
 
     def await_held(self, timeout: float) -> bool:
         """Wait until something was held back; false where nothing came within `timeout` seconds."""
         return self._held.wait(timeout)
 
     def release(self) -> None:
-        """Pass on again what comes from clients."""
-        self._loop.run(self._on_loop(self._holding.set))
+        """Pass on again what comes; what one end sent meanwhile is passed on in one piece."""
+        self._loop.run(self._on_loop(self._let_go))
 
     def refuse_for(self, seconds: float) -> None:
         """Go on refusing for `seconds` and then serve again; returns at once."""
@@ -218,11 +241,26 @@ class Relay:
             connection.abort("b", comment)
         return len(connections)
 
+    def _let_go(self) -> None:
+        for connection in self._connections:
+            for end, kept in connection.kept.items():
+                if kept and not connection.over:
+                    self._count_answer(connection, end)
+                    connection.targets[end].write(bytes(kept))
+                kept.clear()
+        for free in self._free.values():
+            free.set()
+
+    def _count_answer(self, connection: _Connection, end: str) -> None:
+        if end == "b" and not connection.answered:
+            connection.answered = True
+            self._served += 1
+
     async def _shut(self) -> None:
         for server in self._servers:
             server.close()
         self._abort_all("closed at the end of the attempt")
-        self._holding.set()
+        self._let_go()
         # Aborted connections end their tasks by themselves; cancelling would make asyncio complain about each.
         await asyncio.wait(self._tasks, timeout=5.0) if self._tasks else None
 
@@ -257,45 +295,35 @@ class Relay:
             return
         for stream in (writer, peer_writer):
             stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(flow, writer, peer_writer)
+        connection = _Connection(flow, writer, peer_writer, {"a": peer_writer, "b": client_writer})
         self._connections.add(connection)
         try:
-            await asyncio.gather(
-                self._pump(connection, "a", client_reader, peer_writer),
-                self._pump(connection, "b", peer_reader, client_writer),
-            )
+            await asyncio.gather(self._pump(connection, "a", client_reader), self._pump(connection, "b", peer_reader))
         finally:
             self._connections.discard(connection)
             for stream in (writer, peer_writer):
                 stream.close()
 
-    async def _pump(
-        self,
-        connection: _Connection,
-        end: str,
-        source: asyncio.StreamReader | TlsStream,
-        target: asyncio.StreamWriter | TlsStream,
-    ) -> None:
+    async def _pump(self, connection: _Connection, end: str, source: asyncio.StreamReader | TlsStream) -> None:
         """Carry one direction until its end."""
+        target = connection.targets[end]
         try:
             while chunk := await source.read(_CHUNK):
                 if self._delay:
                     await asyncio.sleep(self._delay)
-                if end == "a" and not self._holding.is_set():
-                    connection.flow.data(end, chunk)
-                    self._held.set()
-                    await self._holding.wait()
-                    if not connection.over:
-                        target.write(chunk)
-                    continue
                 if connection.over:
                     return
-                if end == "b" and not connection.answered:
-                    connection.answered = True
-                    self._served += 1
                 connection.flow.data(end, chunk)
-                target.write(chunk)
-                await target.drain()
+                if not self._free[end].is_set():
+                    connection.kept[end] += chunk
+                    self._held.set()
+                    continue
+                self._count_answer(connection, end)
+                for piece in _bytes_of(chunk) if self._drip else (chunk,):
+                    target.write(piece)
+                    await target.drain()
+                    await asyncio.sleep(self._drip)
+            await self._free[end].wait()
             if not connection.over:
                 connection.flow.finished(end)
                 connection.finished.add(end)

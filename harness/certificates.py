@@ -33,6 +33,18 @@ class ServerCertificate(StrEnum):
     EXPIRED = "expired"
 
 
+class KeyForm(StrEnum):
+    """How the file of a private key is written; the value names its standard."""
+
+    PKCS8 = "pkcs8"
+    """RFC 5208, which says `PRIVATE KEY`: for every kind of key."""
+    PKCS1 = "pkcs1"
+    """RFC 8017, appendix A.1.2, which says `RSA PRIVATE KEY`: OpenSSL's older way, for RSA alone."""
+
+
+_FORMATS = {KeyForm.PKCS8: PrivateFormat.PKCS8, KeyForm.PKCS1: PrivateFormat.TraditionalOpenSSL}
+
+
 @dataclass(frozen=True)
 class Certificates:
     """PEM files in one folder; brokers get the folder, relays and probes what is in it."""
@@ -52,7 +64,7 @@ class Certificates:
             leaf = by.issue_cert(*names, key_type=trustme.KeyType.RSA, **options)
             certificate, key = certificates.pair(name)
             certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
-            key.write_bytes(_pkcs8(leaf.private_key_pem.bytes()))
+            key.write_bytes(_written_as(KeyForm.PKCS8, leaf.private_key_pem.bytes()))
 
         authority.cert_pem.write_to_path(certificates.authority)
         issue(ServerCertificate.GOOD, authority, *_NAMES)
@@ -74,6 +86,11 @@ class Certificates:
         """A certificate chain and its private key, unencrypted PKCS#8."""
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
 
+    def client_key(self, form: KeyForm) -> str:
+        """The private key of the client's certificate."""
+        key = self.pair(CLIENT)[1].read_bytes()
+        return _written_as(form, key).decode()
+
     def server_context(self, shown: ServerCertificate, *, asks_client: bool) -> ssl.SSLContext:
         """A server's settings, of TLS 1.2 and later.
 
@@ -88,7 +105,6 @@ class Certificates:
         return context
 
 
-def _pkcs8(key: bytes) -> bytes:
-    """A private key in the form that everybody reads; trustme writes OpenSSL's older one."""
+def _written_as(form: KeyForm, key: bytes) -> bytes:
     private = load_pem_private_key(key, password=None)
-    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private.private_bytes(Encoding.PEM, _FORMATS[form], NoEncryption())

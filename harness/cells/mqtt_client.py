@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.cells.doors import PLAIN, Door
 from harness.cells.peer import RECOVERY, PeerClient, described
+from harness.certificates import KeyForm
 from harness.errors import Mismatch, RefusedByCrate
 from harness.model import Duty
 from harness.probes.talk import ProbeProcess
@@ -71,9 +72,10 @@ class MqttClient(PeerClient):
         will: mqtt.Will | None = None,
         door: Door = PLAIN,
         shows_certificate: bool = False,
+        key: KeyForm = KeyForm.PKCS8,
     ) -> bool | None:
         """CONNECT, up to CONNACK; returns session present, null where the crate does not tell."""
-        request = self._cell.address(door, shows_certificate=shows_certificate)
+        request = self._cell.address(door, shows_certificate=shows_certificate, key=key)
         request |= {"client_id": self.id, "keep_alive_s": KEEP_ALIVE, "clean_session": clean_session}
         if username is not None:
             request |= {"username": username, "password": password}

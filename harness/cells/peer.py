@@ -17,7 +17,7 @@ from harness.bench import Bench, Peer
 from harness.capture import Relay
 from harness.cells.base import Cell
 from harness.cells.doors import PLAIN, Door, flawed
-from harness.certificates import CLIENT, ServerCertificate
+from harness.certificates import CLIENT, KeyForm, ServerCertificate
 from harness.errors import BrokerFailed, CrateTimeout, Mismatch, RefusedByCrate
 from harness.model import Crate, Duty, Scenario
 from harness.probes.talk import ProbeProcess
@@ -133,15 +133,15 @@ class PeerCell(Cell):
             self._relays[door] = self._open_relay(door)
         return self._relays[door]
 
-    def address(self, door: Door, *, shows_certificate: bool = False) -> dict[str, Any]:
+    def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
         """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
         fields: dict[str, Any] = {"host": door.host, "port": self.relay(door).endpoint[1]}
         if door.shown is not None:
             certificates = self._bench.certificates()
             fields["tls"] = {"ca": certificates.authority.read_text()}
             if shows_certificate:
-                certificate, key = certificates.pair(CLIENT)
-                fields["tls"] |= {"certificate": certificate.read_text(), "key": key.read_text()}
+                certificate, _ = certificates.pair(CLIENT)
+                fields["tls"] |= {"certificate": certificate.read_text(), "key": certificates.client_key(key)}
         return fields
 
     def _open_relay(self, door: Door) -> Relay:

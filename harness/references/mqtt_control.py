@@ -5,6 +5,7 @@ python -m harness.references.mqtt_control
 
 from __future__ import annotations
 
+import ssl
 from importlib.metadata import version
 
 import paho.mqtt.client as paho
@@ -36,7 +37,7 @@ class ControlClient:
             username=request.username,
             password=request.password,
             will=_will(request.will),
-            tls=client_context(request.tls),
+            tls=self.trust(request.tls),
         )
         client.on_received = self.deliver
         client.on_lost = lambda reason: self._events.add("disconnected", mqtt.Disconnected(reason=reason))
@@ -51,6 +52,10 @@ class ControlClient:
             raise ProbeFailure(ErrorCode.REFUSED, f"CONNACK: {code}")
         self._client = client
         return mqtt.ConnectReply(session_present=client.session_present)
+
+    def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
+        """Whom the client believes, and what it shows."""
+        return client_context(tls)
 
     def deliver(self, message: Received) -> None:
         """Called on paho's thread for each message."""

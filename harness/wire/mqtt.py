@@ -27,7 +27,7 @@ class Tls(Strict):
 
     ca: str | None = Field(default=None, description="certificates to trust instead of the system's")
     certificate: str | None = Field(default=None, description="the client's certificate chain")
-    key: str | None = Field(default=None, description="the client's private key, PKCS#8")
+    key: str | None = Field(default=None, description="the client's private key, PKCS#8 or PKCS#1")
 
 
 class ConnectRequest(Strict):

@@ -7,7 +7,7 @@ import pytest
 from harness.cells.doors import MUTUAL_TLS, TLS
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
-from harness.certificates import ServerCertificate
+from harness.certificates import KeyForm, ServerCertificate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
@@ -64,10 +64,14 @@ def test_refuses_a_bad_certificate(cell: MqttCell, certificate: str) -> None:
     needs=[Need.TLS],
     features=["tls", "client-certificate"],
 )
-def test_shows_a_client_certificate(cell: MqttCell) -> None:
-    """A server that asks for a client certificate gets the one that the application chose."""
+@pytest.mark.parametrize("key", ["pkcs8", "pkcs1"])
+def test_shows_a_client_certificate(cell: MqttCell, key: str) -> None:
+    """A server that asks for a client certificate gets the one that the application chose.
+
+    Its private key is written as PKCS#8 or, as OpenSSL used to, as PKCS#1.
+    """
     topic, payload = cell.topic("tls"), cell.payload()
     reader = cell.reference(topic)
-    client = cell.connected(door=MUTUAL_TLS, shows_certificate=True)
+    client = cell.connected(door=MUTUAL_TLS, shows_certificate=True, key=KeyForm(key))
     client.publish(topic, payload, qos=1)
     cell.expect_received(reader, [Delivered(topic, payload)], expected="what the client publishes arrives")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -166,6 +167,61 @@ class NeverPings(Liar):
         reply = super().connect(request)
         self.paho._keepalive = 0
         return reply
+
+
+# -- TLS -----------------------------------------------------------------------------------------------
+
+
+class TrustsAnyCertificate(Liar):
+    """Verifies nothing, as with the options that tutorials turn off."""
+
+    def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
+        """Turn them off."""
+        context = super().trust(tls)
+        if context is not None:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
+class IgnoresTheHostName(Liar):
+    """Takes any host's certificate of an authority that it trusts."""
+
+    def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
+        """Compare no names."""
+        context = super().trust(tls)
+        if context is not None:
+            context.check_hostname = False
+        return context
+
+
+class IgnoresExpiry(Liar):
+    """Takes certificates whose time is over."""
+
+    #: X509_V_FLAG_NO_CHECK_TIME of OpenSSL, for which Python has no name.
+    _NO_CHECK_TIME = 0x200000
+
+    def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
+        """Compare no dates."""
+        context = super().trust(tls)
+        if context is not None:
+            context.verify_flags |= self._NO_CHECK_TIME
+        return context
+
+
+class SpeaksPlain(Liar):
+    """Speaks plain TCP where TLS was asked for."""
+
+    def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
+        """Encrypt nothing."""
+        return None
+
+
+class ShowsNoCertificate(Liar):
+    """Keeps the client certificate that it was given to itself."""
+
+    def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
+        """Leave it out."""
+        return super().trust(tls and mqtt.Tls(ca=tls.ca))
 
 
 # -- publishing ----------------------------------------------------------------------------------------
@@ -624,6 +680,11 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "always-clean-and-lies": AlwaysCleanAndLies,
     "never-clean": NeverClean,
     "never-pings": NeverPings,
+    "trusts-any-certificate": TrustsAnyCertificate,
+    "ignores-the-host-name": IgnoresTheHostName,
+    "ignores-expiry": IgnoresExpiry,
+    "speaks-plain": SpeaksPlain,
+    "shows-no-certificate": ShowsNoCertificate,
     "flips-a-sent-bit": FlipsASentBit,
     "confirms-without-sending": ConfirmsWithoutSending,
     "sends-twice": SendsTwice,

@@ -19,6 +19,7 @@ import pytest
 from harness.bench import Bench
 from harness.brokers.containers import connect, remove_containers
 from harness.catalog import load_crates, load_lines
+from harness.cells import mqtt, mqtt_client, peer
 from harness.cells.base import Cell
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
@@ -99,6 +100,10 @@ class Case:
 
 def _qos(value: int) -> Params:
     return (("qos", value),)
+
+
+def _certificate(value: str) -> Params:
+    return (("certificate", value),)
 
 
 FAIL, TIMEOUT, CRASH, BROKEN = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.BROKEN
@@ -211,6 +216,31 @@ CASES = [
     ),
     Case("pretends-to-unsubscribe", "unsubscribes", FAIL, r"only the other filter's arrives: .*got .*/ended"),
     Case("unsubscribes-locally", "unsubscribes", TIMEOUT, r"the broker gets UNSUBSCRIBE; observed the broker did not"),
+    # TLS
+    Case("speaks-plain", "works_over_tls", TIMEOUT, r"CONNECT is accepted, within .*; observed no answer to connect"),
+    Case(
+        "trusts-any-certificate",
+        "refuses_a_bad_certificate",
+        FAIL,
+        r"as the certificate is bad \(unknown-ca\); observed the crate reported success",
+        _certificate("unknown-ca"),
+    ),
+    Case(
+        "ignores-the-host-name",
+        "refuses_a_bad_certificate",
+        FAIL,
+        r"as the certificate is bad \(other-host\); observed the crate reported success",
+        _certificate("other-host"),
+    ),
+    Case(
+        "ignores-expiry",
+        "refuses_a_bad_certificate",
+        FAIL,
+        r"as the certificate is bad \(expired\); observed the crate reported success",
+        _certificate("expired"),
+    ),
+    Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs8"),)),
+    Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs1"),)),
     # ours, and no fault of a crate
     Case("lacks-the-will", "is_published_when_the_connection_breaks", BROKEN, r"'will'.*crates.toml does not declare"),
     Case(
@@ -263,7 +293,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that the harness waits in vain; still far more than the honest client needs."""
     for name, seconds in {"RECOVERY": 8.0, "DELIVERY": 2.5, "_LOGGED": 2.5, "CALL_DEADLINE": 1.5}.items():
-        monkeypatch.setattr(f"harness.cells.mqtt.{name}", seconds)
+        for module in (peer, mqtt, mqtt_client):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, seconds)
 
 
 def _line() -> BrokerLine:

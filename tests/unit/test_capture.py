@@ -221,6 +221,54 @@ def test_holds_what_clients_send_until_released(relay: Relay, connect: Connect) 
     _talk(client, b"after")
 
 
+def test_holds_what_the_peer_sends_and_passes_it_on_in_one_piece(
+    relay: Relay, connect: Connect, tmp_path: Path
+) -> None:
+    client = connect()
+    relay.hold("b")
+    for part in (b"one", b"two", b"three"):
+        client.sendall(part)
+        time.sleep(0.05)
+    assert relay.await_held(10)
+    assert relay.served == 0, "the client got no answer yet"
+    client.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    client.settimeout(10)
+    relay.release()
+    assert client.recv(100) == b"onetwothree"
+    assert relay.served == 1
+    _, sent, received = _recorded(relay, tmp_path)
+    assert sent == received == b"onetwothree"
+
+
+def test_an_end_that_is_held_back_passes_after_the_bytes(relay: Relay, connect: Connect, echo: _Echo) -> None:
+    client = connect()
+    _talk(client, b"before")
+    relay.hold("ab")
+    client.sendall(b"last words")
+    client.shutdown(socket.SHUT_WR)
+    time.sleep(0.1)
+    assert not echo.ends, "for the peer the connection is still there"
+    relay.release()
+    assert _receive(client, 10) == b"last words"
+    assert client.recv(1) == b""
+    assert echo.await_end() == "end"
+
+
+def test_drips_byte_by_byte(relay: Relay, connect: Connect) -> None:
+    client = connect()
+    relay.drip(0.02)
+    started = time.monotonic()
+    client.sendall(b"drops")
+    first = client.recv(100)
+    assert len(first) < 5
+    assert first + _receive(client, 5 - len(first)) == b"drops"
+    assert time.monotonic() - started >= 5 * 0.02
+    relay.drip(0)
+    _talk(client, b"a stream again")
+
+
 def test_what_is_held_when_the_connection_is_cut_never_arrives(relay: Relay, connect: Connect, echo: _Echo) -> None:
     """A broker that gets what a client sent before the cut would make a loss look like a delivery."""
     client = connect()

@@ -2,7 +2,7 @@
 //!
 //! - connect: "Publish and subscribe" of the crate's front page: `MqttClient::start`, then a loop over `notifications`, on a
 //!   thread of its own. Reconnecting is the crate's and left at its default, as in `examples/pubsub2.rs`. User name and
-//!   password by `MqttOptions::set_security_opts`, the will by `MqttOptions::set_last_will`.
+//!   password by `MqttOptions::set_security_opts`, the will by `MqttOptions::set_last_will`, TLS as in `examples/tls.rs`.
 //! - publish, subscribe, unsubscribe: the calls of the same example and of `MqttClient`. They only put the request into
 //!   a channel, and the crate's notifications of acknowledgements are behind its feature `acknotify`, which is off.
 //! - disconnect: `MqttClient::shutdown`, as in `examples/shutdown.rs`, which ends where the notifications end.
@@ -133,9 +133,6 @@ fn disconnected(reason: &str) -> Event {
 }
 
 fn options(request: mqtt::Connect) -> Result<MqttOptions, Failure> {
-    if request.tls.is_some() {
-        return Err(Failure::not_written("`tls`"));
-    }
     let security = match (request.username, request.password) {
         (Some(username), Some(password)) => SecurityOptions::UsernamePassword(username, password),
         (None, None) => SecurityOptions::None,
@@ -146,11 +143,25 @@ fn options(request: mqtt::Connect) -> Result<MqttOptions, Failure> {
             ))
         }
     };
-    let options = MqttOptions::new(request.client_id, request.host, request.port)
+    let mut options = MqttOptions::new(request.client_id, request.host, request.port)
         .set_keep_alive(request.keep_alive_s)
         .set_clean_session(request.clean_session)
         .set_security_opts(security)
         .set_max_packet_size(2 * 1024);
+    if let Some(tls) = request.tls {
+        // Without an authority the crate speaks plain TCP, whatever else it was given.
+        let ca = tls
+            .ca
+            .ok_or_else(|| Failure::not_written("`tls` without `tls.ca`"))?;
+        options = options.set_ca(ca.into_bytes());
+        options = match (tls.certificate, tls.key) {
+            (Some(certificate), Some(key)) => {
+                options.set_client_auth(certificate.into_bytes(), key.into_bytes())
+            }
+            (None, None) => options,
+            _ => return Err(Failure::bad_value("`certificate` and `key` go together")),
+        };
+    }
     let Some(will) = request.will else {
         return Ok(options);
     };
