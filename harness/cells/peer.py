@@ -234,8 +234,12 @@ class PeerCell(Cell):
         )
         return got
 
-    def expect_soon(self, check: Callable[[], str], *, expected: str, within: float = DELIVERY) -> None:
-        """`check` returns an empty text before `within` seconds are over; until then it says what is in the way."""
+    def expect_soon(self, check: Callable[[], str], *, expected: str, within: float = 0) -> None:
+        """`check` returns an empty text before `within` seconds are over; until then it says what is in the way.
+
+        Where `within` is 0 it is `DELIVERY`.
+        """
+        within = within or DELIVERY
         end = time.monotonic() + within
         while observed := check():
             left = self.remaining(end - time.monotonic(), expected)

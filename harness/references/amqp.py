@@ -6,6 +6,7 @@ https://pika.readthedocs.io/en/stable/modules/adapters/blocking.html
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class AmqpReference:
         username: str = "guest",
         password: str = "guest",  # noqa: S107 - RabbitMQ's documented default account
         heartbeat: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._parameters = pika.ConnectionParameters(
             host=host,
@@ -56,6 +58,8 @@ class AmqpReference:
             virtual_host=vhost,
             credentials=pika.PlainCredentials(username, password),
             heartbeat=heartbeat,
+            # The stub does not know that null is the default.
+            ssl_options=None if tls is None else pika.SSLOptions(tls, host),  # type: ignore[arg-type]
             socket_timeout=STEP,
             stack_timeout=STEP,
             blocked_connection_timeout=STEP,

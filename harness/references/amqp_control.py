@@ -6,6 +6,7 @@ python -m harness.references.amqp_control
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -25,9 +26,10 @@ from harness.errors import ReferenceFailed
 from harness.model import Dialect
 from harness.references.amqp import AmqpReference, Received, got_by_get
 from harness.references.amqp_tables import properties_from_pika, properties_to_pika, to_pika
+from harness.references.tls import client_context
 from harness.wire import amqp
 from harness.wire.messages import Empty, ErrorCode, decode, encode
-from harness.wire.mqtt import Confirmation, Disconnected
+from harness.wire.mqtt import Confirmation, Disconnected, Tls
 from harness.wire.serve import Events, ProbeFailure, Server
 
 _REFUSALS = (
@@ -70,6 +72,7 @@ class ControlClient(Events):
             username=request.username,
             password=request.password,
             heartbeat=request.heartbeat_s,
+            tls=self.trusted(request.tls),
         )
         client.on_cancelled = lambda channel, tag: self.add(
             "consumer_cancelled", amqp.Cancelled(channel=channel, consumer=tag)
@@ -78,6 +81,10 @@ class ControlClient(Events):
             client.connect()
         self._client = client
         return Empty()
+
+    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
+        """What the connection's TLS trusts and shows; null for a connection without."""
+        return client_context(tls)
 
     def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
         """queue.declare."""

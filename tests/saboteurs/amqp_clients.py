@@ -6,6 +6,7 @@ python -m tests.saboteurs.amqp_clients NAME
 from __future__ import annotations
 
 import re
+import ssl
 import sys
 from typing import Any
 
@@ -13,7 +14,7 @@ from harness.model import Dialect
 from harness.references.amqp_control import ControlClient
 from harness.wire import amqp
 from harness.wire.messages import Empty, decode, encode
-from harness.wire.mqtt import Confirmation
+from harness.wire.mqtt import Confirmation, Tls
 from harness.wire.serve import ProbeFailure, Server
 
 
@@ -160,6 +161,45 @@ class DeliversTwice(ControlClient):
         super().add(name, fields)
         if name == "delivery":
             super().add(name, fields)
+
+
+class TrustsAnyCertificate(ControlClient):
+    """Speaks TLS with whoever answers."""
+
+    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
+        """Check nothing."""
+        context = super().trusted(tls)
+        if context is not None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+class IgnoresTheHostName(ControlClient):
+    """Takes a certificate of the trusted authority from whoever shows one."""
+
+    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
+        """Do not compare the names."""
+        context = super().trusted(tls)
+        if context is not None:
+            context.check_hostname = False
+        return context
+
+
+class ShowsNoCertificate(ControlClient):
+    """Has no certificate to show."""
+
+    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
+        """Leave it out."""
+        return super().trusted(tls and tls.model_copy(update={"certificate": None, "key": None}))
+
+
+class SpeaksNoTls(ControlClient):
+    """Connects without TLS where it was asked for."""
+
+    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
+        """Speak plainly."""
+        return None
 
 
 #: Every wrong client by its name, CutsTheBody as cuts-the-body.

@@ -17,6 +17,7 @@ import pytest
 from harness.bench import Bench
 from harness.brokers.containers import connect, remove_containers
 from harness.catalog import load_crates, load_lines
+from harness.cells import peer
 from harness.cells.base import Cell
 from harness.errors import Unavailable
 from harness.judge import Question, measure
@@ -63,8 +64,14 @@ CASES = [
     Case("takes-refusal-for-success", "connect", "reports_a_wrong_password", "the crate reported success"),
     Case("binds-everything", "declare", "routes_through_an_exchange", "and nothing else", _DIRECT),
     Case("never-redelivered", "consume", "rejects_and_requeues", "the message again, marked as redelivered"),
+    Case("speaks-no-tls", "tls", "works_over_tls", "connect ended with|no answer to connect"),
+    Case("trusts-any-certificate", "tls", "refuses_a_bad_certificate", "reported success", {"certificate": "expired"}),
+    Case("ignores-the-host-name", "tls", "refuses_a_bad_certificate", "success", {"certificate": "other-host"}),
+    Case("shows-no-certificate", "tls", "shows_a_client_certificate", "connect ended with"),
     Case("delivers-twice", "consume", "limits_what_it_is_sent", "the first two messages"),
 ]
+
+GROUPS = {case.group for case in CASES}
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +100,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that the harness waits in vain; still far more than the honest client needs."""
-    for name in ("amqp.DELIVERY", "amqp_client.DELIVERY", "amqp._LOGGED"):
-        monkeypatch.setattr(f"harness.cells.{name}", 3.0)
+    for module in (peer, *(importlib.import_module(f"scenarios.amqp.test_{group}") for group in GROUPS)):
+        for name in ("DELIVERY", "_LOGGED"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, 3.0)
 
 
 def _crate(name: str) -> Crate:

@@ -3,6 +3,9 @@
 //! - Every operation follows the crate's examples
 //!   ([tokio.rs](https://docs.rs/crate/lapin/4.12.3/source/examples/tokio.rs), publisher_confirms.rs, pubsub.rs):
 //!   `Connection::connect_uri`, `create_channel`, then the channel's method of the same name as the operation.
+//! - `connect` with `tls` follows
+//!   [client-certificate.rs](https://docs.rs/crate/lapin/4.12.3/source/examples/client-certificate.rs): the authority in
+//!   `OwnedTLSConfig::cert_chain`, the client's certificate in `identity`.
 //! - `consume` reads the `Consumer` as a stream, as in consumer.rs, on a task; `ack` is the channel's `basic_ack`.
 //! - A connection that broke is not recovered: that is the crate's default, and reconnect_manual.rs connects again.
 
@@ -17,10 +20,11 @@ use kit::amqp::{
     Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Publish, Qos, Transaction,
     What,
 };
-use kit::mqtt::Confirmation;
+use kit::mqtt::{Confirmation, Tls};
 use kit::{Failure, Info};
 use lapin::options::*;
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPUri, AMQPUserInfo};
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Channel, Connection, ConnectionProperties, Error, ErrorKind, ExchangeKind};
 use tokio::runtime::Runtime;
 
@@ -77,11 +81,14 @@ impl Probe {
 
 impl kit::amqp::Client for Probe {
     fn connect(&mut self, request: Connect) -> Result<(), Failure> {
-        if request.tls.is_some() {
-            return Err(Failure::not_written("the probe is built without TLS"));
-        }
         self.channels.clear();
+        let scheme = match request.tls {
+            Some(_) => AMQPScheme::AMQPS,
+            None => AMQPScheme::AMQP,
+        };
+        let config = request.tls.map(tls).unwrap_or_default();
         let uri = AMQPUri {
+            scheme,
             authority: AMQPAuthority {
                 userinfo: AMQPUserInfo {
                     username: request.username,
@@ -97,8 +104,11 @@ impl kit::amqp::Client for Probe {
             },
             ..AMQPUri::default()
         };
-        let connecting =
-            async { Connection::connect_uri(uri, ConnectionProperties::default()).await };
+        let connecting = async {
+            let runtime = lapin::runtime::default_runtime()?;
+            let properties = ConnectionProperties::default();
+            Connection::connect_uri_with_config(uri, properties, config, runtime).await
+        };
         self.connection = Some(self.done(connecting)?);
         Ok(())
     }
@@ -289,6 +299,18 @@ impl kit::amqp::Client for Probe {
         let closed = self.done(connection.close(request.code, request.text.into()));
         self.channels.clear();
         closed
+    }
+}
+
+/// The authority to trust, and the certificate to show.
+fn tls(wanted: Tls) -> OwnedTLSConfig {
+    let pair = wanted.certificate.zip(wanted.key);
+    OwnedTLSConfig {
+        identity: pair.map(|(certificate, key)| OwnedIdentity::PKCS8 {
+            pem: certificate.into_bytes(),
+            key: key.into_bytes(),
+        }),
+        cert_chain: wanted.ca,
     }
 }
 
