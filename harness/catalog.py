@@ -39,6 +39,7 @@ class _Line(_Entry):
     image: str = Field(pattern=r"^[^:]+:[^:]+$", description="official image with its tag")
     recipe: str = Field(description="Dockerfile for the local build, beside this file; empty where there is none")
     version_prefix: str
+    jars: str = ""
 
 
 class _LinesFile(_Entry):
@@ -152,6 +153,7 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
                     image=entry.image,
                     recipe=entry.recipe,
                     version_prefix=entry.version_prefix,
+                    jars=entry.jars,
                 )
             )
     return tuple(lines)
