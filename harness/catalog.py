@@ -40,6 +40,7 @@ class _Line(_Entry):
     recipe: str = Field(description="Dockerfile for the local build, beside this file; empty where there is none")
     suite: Suite | None = Field(default=None, description="release of Debian that the recipe builds on")
     version_prefix: str
+    jars: str = ""
 
 
 class _LinesFile(_Entry):
@@ -161,6 +162,7 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
                     recipe=entry.recipe,
                     version_prefix=entry.version_prefix,
                     suite=entry.suite,
+                    jars=entry.jars,
                 )
             )
     return tuple(lines)

@@ -58,7 +58,7 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     An unexpected red is tried again on a fresh broker, and the worst attempt counts. A red that stays is handed to the
     control on the same broker: where that does not pass either, the cell says nothing about the crate.
     """
-    known = known_before(question.scenario, question.crate)
+    known = known_before(question.scenario, question.crate, question.line)
     if known is not None:
         return _result(question, [known])
     attempts: list[Attempt] = []
@@ -86,12 +86,15 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     return _result(question, attempts, control, version, options)
 
 
-def known_before(scenario: Scenario, crate: Crate) -> Attempt | None:
+def known_before(scenario: Scenario, crate: Crate, line: BrokerLine | None = None) -> Attempt | None:
     """What can be said of a cell without running it; null where it has to be run."""
     lacking = [need for need in scenario.needs if need in KIND_LACKS[crate.kind]]
     if lacking:
         what = " and ".join(lacking)
         reason = f"{crate.package} is a {crate.kind}: {what} would be the probe's own code"
+        return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
+    if line is not None and scenario.since and line.is_before(scenario.since):
+        reason = f"{line.broker} {line.line} cannot be asked: what this needs came with {scenario.since}"
         return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
     if not crate.has_probe and scenario.dialect is not Dialect.PACKAGE:
         return Attempt(Verdict.NOT_RUN, "", f"there is no probe of {crate.name} yet", 0.0)

@@ -235,11 +235,21 @@ class BrokerLine:
     version_prefix: str
     #: What the recipe builds on; null where there is no recipe.
     suite: Suite | None = None
+    #: The Maven project beside the recipe that gathers the broker's jars; empty where it needs none.
+    jars: str = ""
 
     @property
     def id(self) -> str:
         """Broker and line, as cell ids have them."""
         return f"{self.broker}@{self.line}"
+
+    def is_before(self, line: str) -> bool:
+        """True where this release line is older than `line` of the same broker."""
+        return _numbers(self.line) < _numbers(line)
+
+
+def _numbers(line: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in line.split("."))
 
 
 #: The peer of cells that need none: builds and identity.
@@ -263,6 +273,7 @@ class Scenario:
     needs: tuple[Need, ...] = ()
     features: tuple[str, ...] = ()
     own_broker: bool = False
+    since: str = ""
     deadline: float = 30.0
     timer: float = 0.0
 

@@ -95,6 +95,7 @@ class ScenarioPlugin:
         picked = {crate.name for crate in pick_crates(every_crate, self._named_crates)} if self._named_crates else set()
         self._selected_crates = picked or {crate.name for crate in every_crate}
         self._crates = [c for c in every_crate if self._profile.covers(c.profile) or c.name in picked]
+        self._controls = [crate for crate in every_crate if crate.role is Role.CONTROL]
         self._lines = list(pick_lines(load_lines(), [], self._profile))
         named_lines = pick_lines(load_lines(), self._named_lines, self._profile) if self._named_lines else ()
         self._lines += [line for line in named_lines if line not in self._lines]
@@ -241,8 +242,7 @@ class ScenarioPlugin:
     def _control(self, scenario: Scenario, spec: _Spec) -> Crate | None:
         if spec.crate.role is Role.CONTROL:
             return None
-        controls = [crate for crate in self._crates if crate.role is Role.CONTROL]
-        return next((crate for crate in controls if scenario.dialect in crate.dialects), None)
+        return next((crate for crate in self._controls if scenario.dialect in crate.dialects), None)
 
     def _control_expectation(self, key: CellKey, control: Crate | None) -> Expectation | None:
         if control is None:

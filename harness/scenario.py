@@ -25,6 +25,7 @@ def scenario(
     needs: Sequence[Need] = (),
     features: Sequence[str] = (),
     own_broker: bool = False,
+    since: str = "",
     deadline: float = 30.0,
     timer: float = 0.0,
 ) -> Callable[[_Function], _Function]:
@@ -42,6 +43,7 @@ def scenario(
         needs: behaviour that not every kind of crate has.
         features: what crates.toml may declare as unsupported, and then ends the scenario as `unsupported`.
         own_broker: start a broker for this attempt alone, because the scenario hurts it.
+        since: the first release line of the broker that has what the scenario asks for; empty where all have it.
         deadline: seconds that the crate may take in all.
         timer: seconds of `deadline` that a protocol timer takes, which no client can shorten.
     """
@@ -68,6 +70,7 @@ def scenario(
                 needs=tuple(needs),
                 features=tuple(features),
                 own_broker=own_broker,
+                since=since,
                 deadline=deadline,
                 timer=timer,
             ),

@@ -12,6 +12,7 @@ mkdir -p $home
 # Sorted, because a class-data archive only fits the class path that it was made with.
 classpath=$(printf '%s:' /opt/kafka/libs/*.jar)
 flags="-Xms64m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Dkafka.logs.dir=$home/logs"
+[ ! -f /opt/kafka/libs/slf4j-reload4j-1.7.36.jar ] || flags="$flags -Dlog4j.configuration=file:$config/log4j.properties"
 [ ! -f /opt/kafka/config/log4j.properties ] || flags="$flags -Dlog4j.configuration=file:/opt/kafka/config/log4j.properties"
 [ ! -f /opt/kafka/config/log4j2.yaml ] || flags="$flags -Dlog4j2.configurationFile=/opt/kafka/config/log4j2.yaml"
 
@@ -26,6 +27,12 @@ await_line() {
 
 listeners=PLAIN://0.0.0.0:9092,INTERNAL://127.0.0.1:9093
 for number in 0 1 2 3; do listeners="$listeners,PROBE$number://0.0.0.0:910$number"; done
+advertised=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093
+case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
+# Settings of SASL for one listener came with 1.1 (KIP-226).
+*/kafka_2.1[0-9]-0.*) advertised=$(echo "$advertised" | sed 's/,SASL[^,]*//g') ;;
+*) for number in 0 1 2 3; do listeners="$listeners,SASL$number://0.0.0.0:911$number"; done ;;
+esac
 case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
 */kafka_2.1[0-9]-[012].*) zookeeper=yes ;;
 *) zookeeper=no listeners=$listeners,CONTROLLER://127.0.0.1:9094 ;;
@@ -35,7 +42,15 @@ esac
     cat "$config/server.properties"
     echo "log.dirs=$home/data"
     echo "listeners=$listeners"
-    echo "advertised.listeners=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093"
+    echo "advertised.listeners=$advertised"
+    for number in 0 1 2 3; do
+        module=org.apache.kafka.common.security
+        echo "listener.name.sasl$number.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
+        echo "listener.name.sasl$number.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_probe=\"open-sesame\";"
+        for scram in 256 512; do
+            echo "listener.name.sasl$number.scram-sha-$scram.sasl.jaas.config=$module.scram.ScramLoginModule required;"
+        done
+    done
     if [ $zookeeper = yes ]; then
         # A short session, so that a node which was killed can come back soon; all the time that a busy machine needs to
         # connect, which is the session's by default.
@@ -48,7 +63,7 @@ esac
 
 if [ $zookeeper = yes ]; then
     [ "${1:-}" != format ] || exit 0
-    java -Xmx64m $flags -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain \
+    java -Xmx64m $flags -Dzookeeper.jmx.log4j.disable=true -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain \
         "$config/zookeeper.properties" > $home/zookeeper.log 2>&1 &
     # A node that was killed left a session behind. Until ZooKeeper ends it, it takes this node for a second one with the
     # same number, and refuses it. Kafka leaves a file where it stopped in good order.

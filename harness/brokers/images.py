@@ -118,12 +118,12 @@ def _local(client: docker.DockerClient, line: BrokerLine, suite: Suite, say: Cal
 
 @contextlib.contextmanager
 def _context(folder: Path, line: BrokerLine) -> Iterator[Path]:
-    """The folder that the recipe builds from; with a pom.xml a copy, with the jars of the image's version beside it.
+    """The folder that the recipe builds from; where it needs jars a copy, with those of the image's version beside it.
 
     Raises:
         Unavailable: the jars cannot be had.
     """
-    if not (folder / "pom.xml").is_file():
+    if not line.jars:
         yield folder
         return
     if shutil.which("mvn") is None:
@@ -134,7 +134,7 @@ def _context(folder: Path, line: BrokerLine) -> Iterator[Path]:
         version = line.image.rpartition(":")[2]
         goal = ["dependency:copy-dependencies", f"-Dkafka.version={version}", f"-DoutputDirectory={path / 'jars'}"]
         try:
-            run(["mvn", "--quiet", "--batch-mode", "--file", str(path / "pom.xml"), *goal], timeout=_JARS_LIMIT)
+            run(["mvn", "--quiet", "--batch-mode", "--file", str(path / line.jars), *goal], timeout=_JARS_LIMIT)
         except CommandFailed as error:
             raise Unavailable(f"the jars of {line.id} cannot be had: {error}") from error
         yield path

@@ -14,7 +14,13 @@ name = "kafka"
 #: Clients follow the address that their listener advertises: `plain` is for who connects directly, and each probe's
 #: listener advertises the relay that stands before it.
 PROBES = ("probe0", "probe1", "probe2", "probe3")
-listeners: Mapping[str, int] = {"plain": 9092} | {probe: 9100 + number for number, probe in enumerate(PROBES)}
+#: The same with SASL; whoever has a probe's listener has the one of the same number too.
+SASL = ("sasl0", "sasl1", "sasl2", "sasl3")
+listeners: Mapping[str, int] = {
+    "plain": 9092,
+    **{probe: 9100 + number for number, probe in enumerate(PROBES)},
+    **{sasl: 9110 + number for number, sasl in enumerate(SASL)},
+}
 dialects: tuple[Dialect, ...] = (Dialect.KAFKA,)
 
 #: ApiVersions version 0 with correlation id 7 and client id "ready" (KIP-35); every version of Kafka answers it.
@@ -24,7 +30,7 @@ _API_VERSIONS = struct.pack(">hhih5s", 18, 0, 7, 5, b"ready")
 def environment(ports: Mapping[str, int]) -> dict[str, str]:
     """What the listeners advertise, from their ports on this machine."""
     advertised = [f"PLAIN://127.0.0.1:{ports['plain']}"]
-    advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in PROBES]
+    advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in (*PROBES, *SASL)]
     return {"ADVERTISED": ",".join(advertised)}
 
 
@@ -55,5 +61,5 @@ def _read(connection: socket.socket, size: int) -> bytes:
 
 def version_in(log: str) -> str:
     """The version that Kafka logs while it starts."""
-    found = re.search(r"Kafka version: (\S+)", log)
+    found = re.search(r"Kafka version ?: (\S+)", log)
     return found.group(1) if found else ""

@@ -18,12 +18,15 @@ class Door:
     shown: ServerCertificate | None = None
     #: Whether the relay refuses clients that show no certificate.
     asks_client: bool = False
+    #: Which of the peer's listeners, where it has several kinds for clients; empty for its ordinary one.
+    listener: str = ""
 
 
 PLAIN = Door("plain")
 IPV6 = Door("ipv6", host="::1")
 #: By name and not by address: crates with old versions of webpki know certificates for names alone.
 TLS = Door("tls", "localhost", ServerCertificate.GOOD)
+SASL = Door("sasl", listener="sasl")
 MUTUAL_TLS = Door("mutual-tls", "localhost", ServerCertificate.GOOD, asks_client=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.bench import Bench, Peer
+from harness.brokers.base import RELAY_HOST
 from harness.capture import Relay
 from harness.cells.doors import Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
@@ -18,6 +19,7 @@ from harness.cells.peer import RECOVERY, PeerCell, listed
 from harness.errors import FeatureUnsupported, Mismatch, RefusedByCrate, ScenarioFault
 from harness.model import Crate, Scenario
 from harness.references.kafka import KafkaReference, Written
+from harness.wire.kafka import Sasl
 
 #: Seconds in which a record that nothing holds up has to arrive.
 DELIVERY = 15.0
@@ -47,9 +49,9 @@ class KafkaCell(PeerCell):
         """The relay to which the listener's advertised address leads, as clients follow metadata; one at a time."""
         while self._relays:
             self._relays.popitem()[1].close()
-        return self._relay_to(
-            door, self.peer.broker.ports[self._listener], listen=self.peer.advertised()[self._listener]
-        )
+        listener = self._listener.replace("probe", door.listener or "probe")
+        port = self.peer.broker.ports[listener]
+        return self._relay_to(door, port, listen=(RELAY_HOST, port))
 
     # -- names and data ----------------------------------------------------------------------------
 
@@ -65,16 +67,29 @@ class KafkaCell(PeerCell):
         self._topics[topic] = partitions
         return topic
 
+    def user(self, mechanism: str) -> Sasl:
+        """A user whom the broker knows, for PLAIN the one in its settings, for SCRAM a new one."""
+        user = Sasl.model_validate({"mechanism": mechanism, "username": "probe", "password": "open-sesame"})
+        if mechanism == "PLAIN":
+            return user
+        user = user.model_copy(update={"username": self.name("user")})
+        position = self.peer.log.position()
+        self.reference.create_user(user.username, user.password, mechanism)
+        if self.peer.line.is_before("3.0"):
+            # With ZooKeeper, brokers are told of users later than who asks for them is.
+            self.await_log(f"users/{user.username}", position, "the broker learns of the user")
+        return user
+
     # -- who takes part ----------------------------------------------------------------------------
 
     def client(self) -> KafkaClient:
         """Another client of the crate, not connected yet."""
         return KafkaClient(self, *self._start_client())
 
-    def connected(self) -> KafkaClient:
-        """Another client of the crate, connected."""
+    def connected(self, **options: Any) -> KafkaClient:
+        """Another client of the crate, connected; `options` as `KafkaClient.connect` has them."""
         client = self.client()
-        client.connect()
+        client.connect(**options)
         return client
 
     def fresh_reference(self) -> KafkaReference:

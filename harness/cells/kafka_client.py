@@ -50,10 +50,18 @@ def _of(data: bytes | None) -> str:
 class KafkaClient(PeerClient):
     """The crate's Kafka client."""
 
-    def connect(self, within: float = CALL, *, door: Door = PLAIN, shows_certificate: bool = False) -> None:
+    def connect(
+        self,
+        within: float = CALL,
+        *,
+        door: Door = PLAIN,
+        shows_certificate: bool = False,
+        sasl: kafka.Sasl | None = None,
+    ) -> None:
         """Make a client and load the metadata."""
         address = self._cell.address(door, shows_certificate=shows_certificate)
         fields = {"bootstrap": [f"{RELAY_HOST}:{address['port']}"], "client_id": self.id, "tls": address.get("tls")}
+        fields["sasl"] = sasl and sasl.model_dump()
         request = kafka.ConnectRequest.model_validate(fields)
         self.call("connect", request, "the client connects", within)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import UserScramCredentialUpsertion
 from kafka.errors import KafkaError
 from kafka.partitioner import murmur2
 from kafka.structs import OffsetAndMetadata, TopicPartition
@@ -121,6 +122,21 @@ class KafkaReference:
         """Delete a topic."""
         with _step(f"delete the topic {topic}"):
             self._admin().delete_topics([topic])
+
+    # -- users -------------------------------------------------------------------------------------
+
+    def create_user(self, name: str, password: str, mechanism: str) -> None:
+        """Give a user a password for SCRAM (KIP-554), and wait until the broker knows it."""
+        with _step(f"create the user {name}"):
+            wanted = UserScramCredentialUpsertion(name, mechanism, password)
+            failed = self._admin().alter_user_scram_credentials([wanted])[name]
+            if failed:
+                raise ReferenceFailed(f"the broker refused to create the user {name}: {failed}")
+            end = time.monotonic() + STEP
+            while not self._admin().describe_user_scram_credentials([name]).get(name, {}).get("credential_infos"):
+                if time.monotonic() > end:
+                    raise ReferenceFailed(f"the broker did not learn of the user {name} within {STEP:g} s")
+                time.sleep(0.05)
 
     # -- records -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ python -m harness.references.kafka_control
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -17,9 +18,10 @@ from kafka.structs import TopicPartition
 
 from harness.model import Dialect
 from harness.references.kafka import REQUEST_LIMIT, Read, as_read
+from harness.references.tls import client_context
 from harness.wire import kafka
 from harness.wire.messages import Empty, ErrorCode, Setting, decode, encode
-from harness.wire.mqtt import Disconnected
+from harness.wire.mqtt import Disconnected, Tls
 from harness.wire.serve import Events, ProbeFailure, Server
 
 #: Milliseconds that one poll of the consumer takes where nothing comes.
@@ -45,14 +47,17 @@ class ControlClient:
     def connect(self, request: kafka.ConnectRequest) -> Empty:
         """Make an admin client, which loads the metadata."""
         self._options = {"bootstrap_servers": request.bootstrap, "client_id": request.client_id}
+        if request.tls is not None:
+            self._options |= {"security_protocol": "SSL", "ssl_context": self.context(request.tls)}
         if request.sasl is not None:
             self._options |= {
-                "security_protocol": "SASL_PLAINTEXT",
+                "security_protocol": "SASL_PLAINTEXT" if request.tls is None else "SASL_SSL",
                 "sasl_mechanism": request.sasl.mechanism,
                 "sasl_plain_username": request.sasl.username,
                 "sasl_plain_password": request.sasl.password,
             }
-        with _failures():
+        # Whatever keeps the client out, a wrong password for example, it logs, and reports a timeout.
+        with _failures(late=ErrorCode.IO):
             self._admin_client = KafkaAdminClient(**self._options, bootstrap_timeout_ms=_BOOTSTRAP)
         return Empty()
 
@@ -135,6 +140,10 @@ class ControlClient:
             self._admin().close()
         self._producers, self._admin_client, self._options = {}, None, None
         return Empty()
+
+    def context(self, tls: Tls) -> ssl.SSLContext | None:
+        """Whom the client trusts."""
+        return client_context(tls)
 
     def deliver(self, record: Read) -> None:
         """Called on the reader's thread for each record."""
@@ -303,12 +312,12 @@ def _closing(consumer: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _failures(*, definite: bool = True) -> Iterator[None]:
-    """kafka-python's errors as the contract has them."""
+def _failures(*, definite: bool = True, late: ErrorCode = ErrorCode.TIMEOUT) -> Iterator[None]:
+    """kafka-python's errors as the contract has them; `late` is what its timeouts mean."""
     try:
         yield
     except kafka_errors.KafkaTimeoutError as error:
-        raise ProbeFailure(ErrorCode.TIMEOUT, f"{type(error).__name__}: {error}", definite=definite) from error
+        raise ProbeFailure(late, f"{type(error).__name__}: {error}", definite=definite) from error
     except kafka_errors.BrokerResponseError as error:
         raise ProbeFailure(ErrorCode.REFUSED, f"{type(error).__name__}: {error}") from error
     except (kafka_errors.KafkaError, OSError) as error:

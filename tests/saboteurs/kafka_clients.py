@@ -5,6 +5,7 @@ python -m tests.saboteurs.kafka_clients NAME
 
 from __future__ import annotations
 
+import ssl
 import sys
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from harness.references.kafka import Read
 from harness.references.kafka_control import ControlClient
 from harness.wire import kafka
 from harness.wire.messages import Empty, decode, encode
+from harness.wire.mqtt import Tls
 from harness.wire.serve import Events, ProbeFailure, Server
 
 
@@ -197,6 +199,16 @@ class ReadsUncommitted(ControlClient):
         return super().consume(request.model_copy(update={"isolation": "read_uncommitted"}))
 
 
+class TrustsAnyCertificate(ControlClient):
+    """Whoever answers is the right one."""
+
+    def context(self, _tls: Tls) -> ssl.SSLContext | None:
+        """Check nothing."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
 CLIENTS: dict[str, type[ControlClient]] = {
     "flips-a-byte": FlipsAByte,
     "null-for-empty": NullForEmpty,
@@ -216,6 +228,7 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "reads-one-partition": ReadsOnePartition,
     "delivers-empty-for-null": DeliversEmptyForNull,
     "reads-uncommitted": ReadsUncommitted,
+    "trusts-any-certificate": TrustsAnyCertificate,
 }
 
 

@@ -49,6 +49,10 @@ CASES: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("reads-one-partition", "consume", "consumes_several_partitions", {}, r"delivered 4 of 12 records"),
     ("delivers-empty-for-null", "consume", "consumes_a_null_value", {}, r"delivered .*value of 0 bytes"),
     ("reads-uncommitted", "consume", "reads_committed_records_alone", {}, r"committed records alone: .*0@0"),
+    *(
+        ("trusts-any-certificate", "tls", "refuses_a_bad_certificate", {"certificate": bad}, r"reported success")
+        for bad in ("unknown-ca", "other-host", "expired")
+    ),
 ]
 
 

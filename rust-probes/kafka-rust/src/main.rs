@@ -2,7 +2,9 @@
 //!
 //! - `connect` and `metadata` follow
 //!   [topic-metadata.rs](https://docs.rs/crate/kafka/0.10.0/source/examples/topic-metadata.rs): `KafkaClient::new`,
-//!   `set_client_id`, `load_metadata_all`, `topics`.
+//!   `set_client_id`, `load_metadata_all`, `topics`; with TLS
+//!   [example-ssl.rs](https://docs.rs/crate/kafka/0.10.0/source/examples/example-ssl.rs): `new_secure`, and
+//!   `with_security` for producers and consumers.
 //! - `produce` follows [console-producer.rs](https://docs.rs/crate/kafka/0.10.0/source/examples/console-producer.rs): one
 //!   `Producer` for each choice of options, and `send_all`, whose confirmations carry the broker's error codes.
 //! - `consume`, `commit` and `wait` follow
@@ -12,6 +14,8 @@
 //!   [example-fetch.rs](https://docs.rs/crate/kafka/0.10.0/source/examples/example-fetch.rs).
 //! - `offsets` and `committed` are `KafkaClient::fetch_topic_offsets` and `fetch_group_offsets`.
 //! - A record's key and value are byte slices, "empty if there is no such data": an empty one is reported as null.
+
+mod tls;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -30,6 +34,7 @@ use kit::kafka::{
 };
 use kit::wire::Code;
 use kit::{Failure, Info, Setting};
+use tls::Security;
 
 const BUILDER: &str = "https://docs.rs/kafka/0.10.0/kafka/consumer/struct.Builder.html";
 
@@ -61,6 +66,7 @@ struct Probe {
 struct Connected {
     hosts: Vec<String>,
     client_id: String,
+    security: Option<Security>,
     client: KafkaClient,
     producer: Option<(Acks, Compression, Producer)>,
     reading: Reading,
@@ -84,16 +90,18 @@ impl Connected {
         match self.producer.take() {
             Some(made) if (made.0, made.1) == (acks, compression) => self.producer = Some(made),
             _ => {
-                let producer = Producer::from_hosts(self.hosts.clone())
+                let mut builder = Producer::from_hosts(self.hosts.clone())
                     .with_client_id(self.client_id.clone())
                     .with_required_acks(match acks {
                         Acks::None => RequiredAcks::None,
                         Acks::One => RequiredAcks::One,
                         Acks::All => RequiredAcks::All,
                     })
-                    .with_compression(codec)
-                    .create()
-                    .map_err(failure)?;
+                    .with_compression(codec);
+                if let Some(security) = &self.security {
+                    builder = builder.with_security(security.config());
+                }
+                let producer = builder.create().map_err(failure)?;
                 self.producer = Some((acks, compression, producer));
             }
         }
@@ -110,19 +118,19 @@ impl kit::kafka::Client for Probe {
             let reason = "the crate's security is TLS alone";
             return Err(Failure::unsupported("sasl", reason));
         }
-        if request.tls.is_some() {
-            return Err(Failure {
-                feature: Some("tls"),
-                ..Failure::not_written("the probe sets no TLS up yet")
-            });
-        }
-        let mut client = KafkaClient::new(request.bootstrap.clone());
+        let security = request.tls.as_ref().map(Security::new).transpose()?;
+        let hosts = request.bootstrap.clone();
+        let mut client = match &security {
+            Some(security) => KafkaClient::new_secure(hosts, security.config()),
+            None => KafkaClient::new(hosts),
+        };
         client.set_client_id(request.client_id.clone());
         client.set_group_offset_storage(Some(GroupOffsetStorage::Kafka));
         client.load_metadata_all().map_err(failure)?;
         self.connected = Some(Connected {
             hosts: request.bootstrap,
             client_id: request.client_id,
+            security,
             client,
             producer: None,
             reading: Reading::Nothing,
@@ -198,6 +206,9 @@ impl kit::kafka::Client for Probe {
                 let mut builder = Consumer::from_hosts(connected.hosts.clone())
                     .with_client_id(connected.client_id.clone())
                     .with_fallback_offset(fetch_offset(place));
+                if let Some(security) = &connected.security {
+                    builder = builder.with_security(security.config());
+                }
                 for topic in request.topics {
                     builder = match request.partition {
                         Some(partition) => builder.with_topic_partitions(topic, &[partition]),
