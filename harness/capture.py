@@ -194,7 +194,7 @@ class Relay:
         The end of a connection is held back as well. With both held a connection is half-open for either side.
         """
         self._held.clear()
-        self._loop.run(self._on_loop(lambda: [self._free[end].clear() for end in ends]))
+        self._loop.run(self._on_loop(lambda: self._hold(ends)))
 
     def await_held(self, timeout: float) -> bool:
         """Wait until something was held back; false where nothing came within `timeout` seconds."""
@@ -240,6 +240,10 @@ class Relay:
         for connection in connections:
             connection.abort("b", comment)
         return len(connections)
+
+    def _hold(self, ends: str) -> None:
+        for end in ends:
+            self._free[end].clear()
 
     def _let_go(self) -> None:
         for connection in self._connections:
