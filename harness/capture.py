@@ -194,7 +194,7 @@ class Relay:
         The end of a connection is held back as well. With both held a connection is half-open for either side.
         """
         self._held.clear()
-        self._loop.run(self._on_loop(lambda: self._stop(ends)))
+        self._loop.run(self._on_loop(lambda: self._hold(ends)))
 
     def await_held(self, timeout: float) -> bool:
         """Wait until something was held back; false where nothing came within `timeout` seconds."""
@@ -241,7 +241,7 @@ class Relay:
             connection.abort("b", comment)
         return len(connections)
 
-    def _stop(self, ends: str) -> None:
+    def _hold(self, ends: str) -> None:
         for end in ends:
             self._free[end].clear()
 

@@ -11,6 +11,8 @@ from harness.cells.peer import DELIVERY, RECOVERY, PeerCell
 from harness.errors import Mismatch
 from harness.references.mqtt import MqttReference
 
+#: The broker refuses to subscribe to a topic whose second and last level is this one.
+DENIED = "denied"
 USERNAME, PASSWORD = "probe", "open-sesame"
 
 

@@ -93,8 +93,8 @@ class MqttClient(PeerClient):
         ok = self.call("publish", request, f"the publish at QoS {qos} completes", within)
         return bool(ok["confirmed"])
 
-    def subscribe(self, *filters: str, qos: int = 0) -> None:
-        """Subscribe with one SUBSCRIBE; returns once the broker sent SUBACK."""
+    def subscribe(self, *filters: str, qos: int = 0) -> bool:
+        """Subscribe with one SUBSCRIBE; returns once the broker sent SUBACK, with whether the crate reported that."""
         position = self._cell.peer.log.position()
         entries = [mqtt.Subscription.model_validate({"filter": text, "qos": qos}) for text in filters]
         request = mqtt.SubscribeRequest(filters=entries)
@@ -102,6 +102,7 @@ class MqttClient(PeerClient):
         if not ok["confirmed"]:
             # The crate does not tell; the broker does, and a message published after SUBACK must be delivered.
             self._cell.await_log(f"Sending SUBACK to {self.id}", position, "the crate sends SUBSCRIBE")
+        return bool(ok["confirmed"])
 
     def unsubscribe(self, *filters: str) -> None:
         """Unsubscribe with one UNSUBSCRIBE; returns once the broker sent UNSUBACK."""
@@ -164,13 +165,14 @@ class MqttClient(PeerClient):
 
         return finish
 
-    def recover(self, connections: int) -> None:
+    def recover(self, connections: int, *, clean_session: bool = True) -> None:
         """Wait until the client is connected again after its connection was lost, for the `connections`-th time.
 
-        Where crates.toml says that reconnecting is the application's, this is the application.
+        Where crates.toml says that reconnecting is the application's, this is the application, and asks for a clean
+        session or not.
         """
         if self.is_left_to_application(Duty.RECONNECT, "connecting again"):
-            self.until_it_works(self.connect)
+            self.until_it_works(lambda: self.connect(clean_session=clean_session))
             return
         relay = self._cell.relay()
         expected = f"the client is connected again within {RECOVERY:g} s"

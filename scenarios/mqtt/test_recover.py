@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
+
+import pytest
 
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered, MqttClient
@@ -188,4 +192,115 @@ def test_does_not_reconnect_in_a_tight_loop(cell: MqttCell) -> None:
         attempts <= _MANY_ATTEMPTS,
         expected=f"at most {_MANY_ATTEMPTS} connection attempts in {_OUTAGE:g} s of outage",
         observed=f"{attempts} attempts",
+    )
+
+
+@pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.DUPLICATE,
+    spec=["MQTT-4.4.0-1", "MQTT-3.3.1-1"],
+    needs=[Need.RECONNECT, Need.RESEND],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_sends_again_as_a_duplicate(cell: MqttCell, qos: int) -> None:
+    """A PUBLISH whose acknowledgement was lost is sent again with the same packet id and DUP=1.
+
+    The session is a lasting one. The broker knows by the id that it has a QoS 2 message already.
+    """
+    topic, payload, marker = cell.topic("again"), cell.payload(), cell.payload()
+    reader = cell.reference(topic)
+    client = cell.connected(clean_session=False)
+    position = cell.peer.log.position()
+    cell.relay().hold("b")
+    finish = client.begin_publish(topic, payload, qos=qos)
+    first = cell.await_log(f"Received PUBLISH from {client.id} (", position, "the broker gets PUBLISH")
+    position = cell.peer.log.position()
+    cell.relay().await_held(10.0)
+    cell.relay().cut()
+    cell.relay().release()
+    with contextlib.suppress(RefusedByCrate):  # telling the application is right, and does not end the flow
+        finish(RECOVERY)
+    client.recover(connections=2, clean_session=False)
+    client.publish(topic, marker, qos=qos, within=RECOVERY)
+    # The marker's PUBLISH follows the one that was sent again, which has to come first (MQTT-4.6.0-1).
+    again = cell.await_log(f"Received PUBLISH from {client.id} (", position, "the broker gets PUBLISH again")
+    _, _, flags = first.partition(" (d0, ")
+    wanted = "(d1, " + flags.split(", '")[0]
+    cell.expect(wanted in again, expected=f"PUBLISH comes again with DUP=1 and its packet id: {wanted}", observed=again)
+    copies = cell.drain_until(reader, marker).count(payload)
+    cell.expect(
+        copies == 1 or (qos == 1 and copies == 2),
+        expected="a subscriber gets the message once, at QoS 1 perhaps twice",
+        observed=f"the subscriber got it {copies} times",
+    )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.DUPLICATE,
+    spec=["MQTT-4.3.3-2", "section 3.1.2.4: session state"],
+    needs=[Need.RECONNECT, Need.SESSION],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_delivers_qos2_once_across_a_cut(cell: MqttCell) -> None:
+    """A QoS 2 message that the broker sends again after a reconnect is delivered once.
+
+    The session is a lasting one, and the connection is cut before the client's PUBREC arrives.
+    """
+    topic, payload, marker = cell.topic("once"), cell.payload(), cell.payload()
+    expected = "the crate delivers the message once, and then the marker"
+    writer = cell.reference()
+    client = cell.connected(clean_session=False)
+    client.subscribe(topic, qos=2)
+    position = cell.peer.log.position()
+    cell.relay().hold()
+    writer.publish(topic, payload, qos=2)
+    client.idle_through_errors(1.0)
+    cell.relay().await_held(10.0)
+    cell.relay().cut()
+    cell.relay().release()
+    client.recover(connections=2, clean_session=False)
+    cell.await_log(f"Sending PUBLISH to {client.id} (d1, q2", position, "the broker sends it again")
+    writer.publish(topic, marker, qos=2)
+    cell.expect_delivered(client, [Delivered(topic, payload, 2), Delivered(topic, marker, 2)], expected=expected)
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["MQTT-3.1.4-2"],
+    needs=[Need.RECONNECT],
+    deadline=60.0,
+    timer=_OUTAGE,
+)
+def test_does_not_fight_over_a_client_id(cell: MqttCell) -> None:
+    """Two clients that use the same client id by mistake do not throw each other out again and again at full speed.
+
+    The broker closes the connection of the first when the second comes. Fifty connections in five seconds are still no
+    fight; hundreds are, and neither client gets anything done.
+    """
+    first, second = cell.connected(), cell.client()
+    second.id = first.id
+    position = cell.peer.log.position()
+    second.connect()
+    cell.await_log(f"Client {first.id} already connected", position, "the broker closes the first connection")
+    before = cell.relay().accepted
+    end = time.monotonic() + _OUTAGE
+    while time.monotonic() < end:
+        for client in (first, second):
+            client.idle_through_errors(0.25)
+    connections = cell.relay().accepted - before
+    cell.expect(
+        connections <= _MANY_ATTEMPTS,
+        expected=f"at most {_MANY_ATTEMPTS} new connections in {_OUTAGE:g} s",
+        observed=f"{connections} connections",
     )

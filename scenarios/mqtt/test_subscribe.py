@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt import DENIED, MqttCell
 from harness.cells.mqtt_client import Delivered
+from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
@@ -99,3 +100,27 @@ def test_unsubscribes(cell: MqttCell) -> None:
     cell.expect_delivered(client, [Delivered(kept, marker)], expected="after UNSUBACK, only the other filter's arrives")
     # A client that only hides what still comes would have got this far.
     cell.await_log(f"Received UNSUBSCRIBE from {client.id}", position, "the broker gets UNSUBSCRIBE")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-3.8.4-5", "section 3.9.3: 0x80 is a failure"],
+)
+def test_reports_a_refused_subscription(cell: MqttCell) -> None:
+    """A SUBACK that refuses the subscription surfaces as an error.
+
+    Who is not told waits for messages that never come.
+    """
+    client = cell.connected()
+    expected = "the application is told that the broker refused its subscription"
+    try:
+        confirmed = client.subscribe(cell.topic(DENIED), qos=1)
+        client.idle(1.0)
+    except RefusedByCrate as error:
+        cell.expect(error.code != "timeout", expected=expected, observed=error.observed)
+    else:
+        told = "reported success" if confirmed else "took the subscription over and reported nothing about SUBACK"
+        cell.expect(False, expected=expected, observed=f"the crate {told}")

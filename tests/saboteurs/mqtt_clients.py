@@ -5,6 +5,7 @@ python -m tests.saboteurs.mqtt_clients NAME
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -397,6 +398,16 @@ class SubscribesToTheFirst(Liar):
         return super().subscribe(mqtt.SubscribeRequest(filters=request.filters[:1]))
 
 
+class TakesAnySubackForSuccess(Liar):
+    """Does not look at SUBACK's return codes."""
+
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+        """Report success."""
+        with contextlib.suppress(ProbeFailure):
+            super().subscribe(request)
+        return _CONFIRMED
+
+
 class MixesSubscriptionsUp(Liar):
     """Hands a message to the subscription that was made first, under its topic, whichever it belongs to."""
 
@@ -513,6 +524,22 @@ class SwallowsWhileOffline(Liar):
             self.swallowed = True
             return _CONFIRMED
         return super().publish(request)
+
+
+class ForgetsDup(Liar):
+    """Sends a PUBLISH again as if it were the first time."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Clear the flag where paho sets it."""
+        reply = super().connect(request)
+        send = self.paho._send_publish
+
+        def send_publish(*args: Any, **options: Any) -> Any:
+            """Its sixth argument is DUP."""
+            return send(*args[:5], False, *args[6:], **options)
+
+        self.paho._send_publish = send_publish
+        return reply
 
 
 class ReconnectsInATightLoop(Liar):
@@ -703,6 +730,7 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "receives-text": ReceivesText,
     "takes-all-for-retained": TakesAllForRetained,
     "subscribes-to-the-first": SubscribesToTheFirst,
+    "takes-any-suback-for-success": TakesAnySubackForSuccess,
     "mixes-subscriptions-up": MixesSubscriptionsUp,
     "plus-spans-levels": PlusSpansLevels,
     "misses-the-parent": MissesTheParent,
@@ -712,6 +740,7 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "panics-on-loss": PanicsOnLoss,
     "forgets-to-resubscribe": ForgetsToResubscribe,
     "swallows-while-offline": SwallowsWhileOffline,
+    "forgets-dup": ForgetsDup,
     "reconnects-in-a-tight-loop": ReconnectsInATightLoop,
     "panics": Panics,
     "overwrites-memory": OverwritesMemory,

@@ -216,6 +216,22 @@ CASES = [
     ),
     Case("pretends-to-unsubscribe", "unsubscribes", FAIL, r"only the other filter's arrives: .*got .*/ended"),
     Case("unsubscribes-locally", "unsubscribes", TIMEOUT, r"the broker gets UNSUBSCRIBE; observed the broker did not"),
+    Case(
+        "takes-any-suback-for-success",
+        "reports_a_refused_subscription",
+        FAIL,
+        r"told that the broker refused its subscription; observed the crate reported success",
+    ),
+    # again, and not twice
+    Case("forgets-dup", "sends_again_as_a_duplicate", FAIL, r"\(d1, q1, r0, m1; observed .*\(d0, q1, r0, m1", _qos(1)),
+    Case("forgets-dup", "sends_again_as_a_duplicate", FAIL, r"\(d1, q2, r0, m1; observed .*\(d0, q2, r0, m1", _qos(2)),
+    Case("delivers-twice", "delivers_qos2_once_across_a_cut", FAIL, r"the message once, .*the crate got .* · .* · "),
+    Case(
+        "reconnects-in-a-tight-loop",
+        "does_not_fight_over_a_client_id",
+        FAIL,
+        r"at most 50 new connections in 5 s; observed \d{3,} connections",
+    ),
     # TLS
     Case("speaks-plain", "works_over_tls", TIMEOUT, r"CONNECT is accepted, within .*; observed no answer to connect"),
     Case(
