@@ -241,6 +241,11 @@ class BrokerLine:
         """Broker and line, as cell ids have them."""
         return f"{self.broker}@{self.line}"
 
+    @property
+    def is_reference(self) -> bool:
+        """True where no broker is started: a reference client plays the other side in the harness's own process."""
+        return not self.image
+
 
 #: The peer of cells that need none: builds and identity.
 NO_PEER = "-"
