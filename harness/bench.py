@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.brokers import BROKERS, providers
@@ -104,10 +105,30 @@ class Peer:
         ports = self.broker.ports
         return {name: (RELAY_HOST, port) for name, port in ports.items() if name.startswith("probe")}
 
+    @property
+    def version(self) -> str:
+        """The version found running."""
+        return self.broker.version
+
     def close(self) -> None:
         """Let go of the broker; it goes on running."""
         self.log.close()
         self.control.close()
+
+
+@dataclass(frozen=True)
+class ReferencePeer:
+    """A reference client that plays the other side: there is nothing to start, to share or to end."""
+
+    line: BrokerLine
+
+    @property
+    def version(self) -> str:
+        """The reference's version."""
+        return importlib.metadata.version(self.line.broker)
+
+
+AnyPeer = Peer | ReferencePeer
 
 
 class Bench:

@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,6 +132,31 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
         for statement in statements:
             incomplete = not (statement.what and statement.reason and statement.source)
             yield key, incomplete, f"{statement.what!r} needs what, reason and source"
+
+
+#: Peers of protocols without a broker; each release of the reference is a line, as releases of brokers are.
+_REFERENCES = ((Dialect.ZMTP, "pyzmq"),)
+
+
+def load_peers() -> tuple[BrokerLine, ...]:
+    """All broker lines, and the references that play the other side where a protocol has no broker.
+
+    Raises:
+        ConfigError: an entry is wrong.
+    """
+    references = tuple(
+        BrokerLine(
+            broker=package,
+            line=version(package).partition(".")[0],
+            profile=Profile.CI,
+            dialects=(dialect,),
+            image="",
+            recipe="",
+            version_prefix="",
+        )
+        for dialect, package in _REFERENCES
+    )
+    return load_lines() + references
 
 
 def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:

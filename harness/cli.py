@@ -15,7 +15,7 @@ from rich.console import Console
 
 from harness import expectations, matrix, report
 from harness.bench import Bench
-from harness.catalog import load_crates, load_lines, pick_crates, pick_lines
+from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import AttemptError, IotyetError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
@@ -100,7 +100,7 @@ def run(
     Example: iotyet run rumqttc -k qos2
     """
     picked = pick_crates(load_crates(), crates)
-    lines = pick_lines(load_lines(), broker, Profile(profile))
+    lines = pick_lines(load_peers(), broker, Profile(profile))
     expectations.load(SCENARIOS)
     if shutil.which("cargo") is None:
         raise UsageError(
@@ -172,7 +172,7 @@ def _start_ahead(session: RunSession, crates: tuple[Crate, ...], lines: tuple[Br
                     _quietly(bench.repaired, crate)
         with session.phase("brokers"):
             for line in lines:
-                if any(set(line.dialects) & set(crate.dialects) for crate in crates):
+                if not line.is_reference and any(set(line.dialects) & set(crate.dialects) for crate in crates):
                     _say(f"broker {line.id}")
                     _quietly(bench.shared_peer, line)
     finally:
@@ -261,7 +261,7 @@ def list_things(what: str, form: str) -> None:
             for crate in load_crates()
         ]
     elif what == "brokers":
-        rows = [{"id": line.id, "profile": line.profile, "image": line.image} for line in load_lines()]
+        rows = [{"id": line.id, "profile": line.profile, "image": line.image} for line in load_peers()]
     else:
         rows = _planned(what)
     if form == "json":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.bench import Bench, Peer
+from harness.bench import AnyPeer, Bench, ReferencePeer
 from harness.cells import CELLS
 from harness.cells.base import Cell
 from harness.cells.package import PackageCell
@@ -68,7 +68,7 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     try:
         with contextlib.ExitStack() as stack:
             peer = stack.enter_context(_peer(bench, question, fresh=False))
-            version = peer.broker.version if peer else ""
+            version = peer.version if peer else ""
             options = _options(bench, question.crate) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
             if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
@@ -101,7 +101,7 @@ def known_before(scenario: Scenario, crate: Crate, line: BrokerLine | None = Non
     return None
 
 
-def attempt(bench: Bench, question: Question, crate: Crate, peer: Peer | None, body: Body, name: str) -> Attempt:
+def attempt(bench: Bench, question: Question, crate: Crate, peer: AnyPeer | None, body: Body, name: str) -> Attempt:
     """Run the scenario once against `crate`, and say how it ended. Never raises for what a crate does."""
     folder = bench.folder.evidence / _slug(question.key) / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def _doubts(
     return verdict, observed
 
 
-def _cell(bench: Bench, scenario: Scenario, crate: Crate, peer: Peer | None, folder: Path) -> Cell:
+def _cell(bench: Bench, scenario: Scenario, crate: Crate, peer: AnyPeer | None, folder: Path) -> Cell:
     """The object that the scenario gets."""
     if peer is None:
         return PackageCell(bench, scenario, crate, folder)
@@ -156,9 +156,12 @@ def _cell(bench: Bench, scenario: Scenario, crate: Crate, peer: Peer | None, fol
 
 
 @contextlib.contextmanager
-def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[Peer | None]:
+def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[AnyPeer | None]:
     if question.line is None:
         yield None
+    elif question.line.is_reference:
+        bench.probe_command(question.crate)
+        yield ReferencePeer(question.line)
     elif fresh or question.scenario.own_broker:
         # The probe first: what a lease takes must not age the broker.
         bench.probe_command(question.crate)

@@ -247,6 +247,11 @@ class BrokerLine:
         """True where this release line is older than `line` of the same broker."""
         return _numbers(self.line) < _numbers(line)
 
+    @property
+    def is_reference(self) -> bool:
+        """True where no broker is started: a reference client plays the other side in the harness's own process."""
+        return not self.image
+
 
 def _numbers(line: str) -> tuple[int, ...]:
     return tuple(int(number) for number in line.split("."))

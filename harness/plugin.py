@@ -14,7 +14,7 @@ import pytest
 
 from harness import expectations
 from harness.bench import Bench
-from harness.catalog import load_crates, load_lines, pick_crates, pick_lines
+from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
 from harness.judge import Question, measure
 from harness.liveness import Mark
@@ -96,8 +96,8 @@ class ScenarioPlugin:
         self._selected_crates = picked or {crate.name for crate in every_crate}
         self._crates = [c for c in every_crate if self._profile.covers(c.profile) or c.name in picked]
         self._controls = [crate for crate in every_crate if crate.role is Role.CONTROL]
-        self._lines = list(pick_lines(load_lines(), [], self._profile))
-        named_lines = pick_lines(load_lines(), self._named_lines, self._profile) if self._named_lines else ()
+        self._lines = list(pick_lines(load_peers(), [], self._profile))
+        named_lines = pick_lines(load_peers(), self._named_lines, self._profile) if self._named_lines else ()
         self._lines += [line for line in named_lines if line not in self._lines]
         self._selected_lines = {line.id for line in (named_lines or self._lines)}
         self._expectations = expectations.load(SCENARIOS)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from harness.bench import Bench, Peer
+from harness.bench import Bench
 from harness.cells.amqp import AmqpCell
 from harness.cells.base import Cell
 from harness.cells.kafka import KafkaCell
 from harness.cells.mqtt import MqttCell
 from harness.model import Crate, Dialect, Scenario
 
-#: The `cell` of each dialect that is spoken with a peer.
-CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Peer, Path], Cell]] = {
+#: The `cell` of each dialect that is spoken with a peer, which is a `Peer` or a `ReferencePeer`.
+CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Any, Path], Cell]] = {
     Dialect.MQTT_3_1_1: MqttCell,
     Dialect.AMQP_0_9_1: AmqpCell,
     Dialect.KAFKA: KafkaCell,

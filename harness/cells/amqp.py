@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.amqp_client import AmqpClient, Delivered, from_reference
-from harness.cells.peer import PeerCell
+from harness.cells.broker import BrokerCell
 from harness.errors import BrokerFailed, Mismatch
 from harness.references.amqp import AmqpReference
 
@@ -15,7 +15,7 @@ from harness.references.amqp import AmqpReference
 USERNAME, PASSWORD, VHOST = "probe", "open-sesame", "workshop"
 
 
-class AmqpCell(PeerCell):
+class AmqpCell(BrokerCell):
     """One attempt at an AMQP scenario."""
 
     # -- names and data ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from harness.certificates import ServerCertificate
 class Door:
     """One relay in front of the peer, which itself speaks no TLS: the relay ends it, so that captures can be read."""
 
+    #: Part of the capture's name.
     name: str
     #: What the client is told to connect to; its certificate has to be good for this name.
     host: str = "127.0.0.1"
@@ -22,7 +23,7 @@ class Door:
     listener: str = ""
 
 
-PLAIN = Door("plain")
+PLAIN = Door("")
 IPV6 = Door("ipv6", host="::1")
 #: By name and not by address: crates with old versions of webpki know certificates for names alone.
 TLS = Door("tls", "localhost", ServerCertificate.GOOD)

@@ -13,9 +13,10 @@ from filelock import FileLock, Timeout
 from harness.bench import Bench, Peer
 from harness.brokers.base import RELAY_HOST
 from harness.capture import Relay
-from harness.cells.doors import Door
+from harness.cells.broker import BrokerCell
+from harness.cells.doors import PLAIN, Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
-from harness.cells.peer import RECOVERY, PeerCell, listed
+from harness.cells.peer import RECOVERY, listed
 from harness.errors import FeatureUnsupported, Mismatch, RefusedByCrate, ScenarioFault
 from harness.model import Crate, Scenario
 from harness.references.kafka import KafkaReference, Written
@@ -32,7 +33,7 @@ _SERVED = 60.0
 _LISTENER = 300.0
 
 
-class KafkaCell(PeerCell):
+class KafkaCell(BrokerCell):
     """One attempt at a Kafka scenario."""
 
     def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: Peer, folder: Path) -> None:
@@ -45,13 +46,14 @@ class KafkaCell(PeerCell):
         self.reference = self.fresh_reference()
         self.reference.log_to(self.remark)
 
-    def _open_relay(self, door: Door) -> Relay:
+    def relay(self, door: Door = PLAIN) -> Relay:
         """The relay to which the listener's advertised address leads, as clients follow metadata; one at a time."""
-        while self._relays:
-            self._relays.popitem()[1].close()
-        listener = self._listener.replace("probe", door.listener or "probe")
-        port = self.peer.broker.ports[listener]
-        return self._relay_to(door, port, listen=(RELAY_HOST, port))
+        if door.name not in self._relays:
+            while self._relays:
+                self._relays.popitem()[1].close()
+            listener = self._listener.replace("probe", door.listener or "probe")
+            self._open_door(door, listener, (RELAY_HOST, self.peer.broker.ports[listener]))
+        return self._relays[door.name]
 
     # -- names and data ----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.brokers.base import RELAY_HOST
 from harness.cells.doors import PLAIN, Door
@@ -11,6 +11,9 @@ from harness.cells.peer import PeerClient, described
 from harness.references.kafka import Written
 from harness.wire import kafka
 from harness.wire.messages import decode, encode
+
+if TYPE_CHECKING:
+    from harness.cells.kafka import KafkaCell
 
 #: Seconds that an operation may take which nothing holds up.
 CALL = 15.0
@@ -49,6 +52,8 @@ def _of(data: bytes | None) -> str:
 
 class KafkaClient(PeerClient):
     """The crate's Kafka client."""
+
+    _cell: KafkaCell
 
     def connect(
         self,

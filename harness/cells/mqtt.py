@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from harness.cells.broker import BrokerCell
 from harness.cells.mqtt_client import Delivered, MqttClient
-from harness.cells.peer import DELIVERY, RECOVERY, PeerCell
+from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import Mismatch
 from harness.references.mqtt import MqttReference
 
@@ -16,7 +17,7 @@ DENIED = "denied"
 USERNAME, PASSWORD = "probe", "open-sesame"
 
 
-class MqttCell(PeerCell):
+class MqttCell(BrokerCell):
     """One attempt at an MQTT scenario."""
 
     # -- names and data ----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +13,10 @@ from typing import Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
 
-from harness.bench import Bench, Peer
+from harness.bench import Bench
 from harness.capture import Relay
 from harness.cells.base import Cell
-from harness.cells.doors import PLAIN, Door, flawed
-from harness.certificates import CLIENT, KeyForm, ServerCertificate
-from harness.errors import BrokerFailed, CrateTimeout, Mismatch, RefusedByCrate
+from harness.errors import Mismatch, RefusedByCrate
 from harness.model import Crate, Duty, Scenario
 from harness.probes.talk import ProbeProcess
 from harness.wire.messages import CALL_DEADLINE
@@ -27,11 +25,8 @@ from harness.wire.messages import CALL_DEADLINE
 DELIVERY = 10.0
 #: Seconds in which a client has to work again after its connection was lost.
 RECOVERY = 60.0
-#: Seconds in which the broker has to log what a client made it do.
-_LOGGED = 10.0
 #: Messages of a sequence that a sentence names.
 _NAMED = 4
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Message(Protocol):
@@ -109,16 +104,14 @@ class PeerClient:
 
 
 class PeerCell(Cell):
-    """One attempt at a scenario whose crate talks to a broker."""
+    """One attempt at a scenario whose crate talks to a peer through relays."""
 
-    def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: Peer, folder: Path) -> None:
+    def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, folder: Path) -> None:
         super().__init__(bench, scenario, crate)
-        self.peer = peer
         self._folder = folder
         self._argv = bench.probe_command(crate)
-        self._relays: dict[Door, Relay] = {}
+        self._relays: dict[str, Relay] = {}
         self._closing = contextlib.ExitStack()
-        self._started_log = peer.log.position()
         self._clients = 0
 
     def payload(self, size: int = 32) -> bytes:
@@ -127,40 +120,34 @@ class PeerCell(Cell):
 
     # -- who takes part ----------------------------------------------------------------------------
 
-    def relay(self, door: Door = PLAIN) -> Relay:
-        """The relay behind a door; records from its first use on."""
-        if door not in self._relays:
-            self._relays[door] = self._open_relay(door)
-        return self._relays[door]
+    def _open_relay(
+        self,
+        name: str,
+        port: int,
+        server_port: int,
+        *,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+        tls: ssl.SSLContext | None = None,
+    ) -> Relay:
+        """A relay of the attempt's own, until its end.
 
-    def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
-        """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
-        fields: dict[str, Any] = {"host": door.host, "port": self.relay(door).endpoint[1]}
-        if door.shown is not None:
-            certificates = self._bench.certificates()
-            fields["tls"] = {"ca": certificates.authority.read_text()}
-            if shows_certificate:
-                certificate, _ = certificates.pair(CLIENT)
-                fields["tls"] |= {"certificate": certificate.read_text(), "key": certificates.client_key(key)}
-        return fields
-
-    def _open_relay(self, door: Door) -> Relay:
-        return self._relay_to(door, self.peer.broker.ports["plain"])
-
-    def _relay_to(self, door: Door, port: int, listen: tuple[str, int] = ("127.0.0.1", 0)) -> Relay:
+        Args:
+            name: part of the capture's name; empty for the usual one.
+            port: the peer's port on 127.0.0.1.
+            server_port: the protocol's canonical port, for the capture.
+            listen, tls: as `Relay` has them.
+        """
         number = int(hashlib.sha256(self.token.encode()).hexdigest(), 16)
-        tls = None
-        if door.shown is not None:
-            tls = self._bench.certificates().server_context(door.shown, asks_client=door.asks_client)
-        return Relay(
+        self._relays[name] = Relay(
             self._bench.relays,
             ("127.0.0.1", port),
-            self._folder / ("wire.pcapng" if door == PLAIN else f"wire-{door.name}.pcapng"),
+            self._folder / (f"wire-{name}.pcapng" if name else "wire.pcapng"),
             client_address=f"127.1.{number % 256}.{number // 256 % 254 + 1}",
-            server_port=self.peer.canonical_port,
+            server_port=server_port,
             listen=listen,
             tls=tls,
         )
+        return self._relays[name]
 
     def _start_client(self) -> tuple[ProbeProcess, str]:
         """A probe that has introduced itself, and a name for its client."""
@@ -183,21 +170,6 @@ class PeerCell(Cell):
             self.expect(error.code != "timeout", expected=expected, observed=error.observed)
             return error
         raise Mismatch("the crate reported success", expected=expected)
-
-    def expect_untrusted(self, connect: Callable[[Door], object], certificate: ServerCertificate) -> None:
-        """`connect` ends in an error at a door with a bad certificate, and the client says nothing to who shows it."""
-        door = flawed(certificate)
-        self.expect_refused(
-            lambda: connect(door), expected=f"connect ends in an error, as the certificate is bad ({certificate})"
-        )
-        relay = self.relay(door)
-        for reason in relay.failed_handshakes:
-            self.remark(f"the TLS handshake failed: {reason}")
-        self.expect(
-            relay.accepted > 0 and relay.served == 0,
-            expected="the client comes, and leaves during the TLS handshake",
-            observed=f"{relay.accepted} connections, {relay.served} of which the peer answered",
-        )
 
     def expect_sequence(
         self,
@@ -247,35 +219,11 @@ class PeerCell(Cell):
             time.sleep(0.05)
         self.remark(f"as expected: {expected}")
 
-    def await_log(self, part: str | tuple[str, ...], position: int, expected: str) -> str:
-        """Wait until the broker logs a line with `part`, or with one of several; returns the line.
-
-        Raises:
-            CrateTimeout: it did not, so the crate did not send what makes it.
-            BrokerFailed: the broker died meanwhile.
-        """
-        parts = (part,) if isinstance(part, str) else part
-        line = self.peer.log.await_line(parts, position, self.remaining(_LOGGED, expected))
-        if line is None:
-            if not self.peer.control.is_running():
-                raise BrokerFailed(f"the broker died while the scenario waited for {parts[0]!r} in its log")
-            raise CrateTimeout(f"the broker did not log {parts[0]!r} within {_LOGGED:g} s", expected=expected)
-        self.remark(f"the broker logged: {line}")
-        return line
-
     # -- the end -----------------------------------------------------------------------------------
 
-    def broker_log(self) -> str:
-        """What the broker logged during this attempt; on a shared broker, what names this attempt's things."""
-        lines = [_COLOUR.sub("", line) for line in self.peer.log.since(self._started_log)]
-        if not self.scenario.own_broker:
-            lines = [line for line in lines if self.token in line]
-        return "".join(f"{line}\n" for line in lines)
-
     def close(self) -> None:
-        """End the clients, the references and the relays, and write the broker's log down."""
+        """End the clients, the references and the relays."""
         with contextlib.ExitStack() as stack:
             for relay in self._relays.values():
                 stack.callback(relay.close)
             stack.push(self._closing)
-        (self._folder / "broker.log").write_text(self.broker_log(), encoding="utf-8")

@@ -109,7 +109,7 @@ class StubBench:
         if name in self.refuse:
             raise self.refuse[name]
         self.peers.append(name)
-        return SimpleNamespace(name=name, broker=SimpleNamespace(version="2.0.21"))
+        return SimpleNamespace(name=name, version="2.0.21")
 
 
 class StubCell(Cell):
