@@ -207,7 +207,8 @@ def _is_node_of(key: CellKey, node: str) -> bool:
 
 
 def test_plain_pytest_runs_a_real_scenario(checkout: Checkout) -> None:
-    run = checkout.pytest("scenarios/mqtt", "-k", "test_connects", "--crate", "paho-mqtt-python", "-q")
+    options = ("--crate", "paho-mqtt-python", "--broker", "mosquitto@2.0")
+    run = checkout.pytest("scenarios/mqtt", "-k", "test_connects", *options, "-q")
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"^1 passed, \d+ deselected", run.stdout, re.MULTILINE)
     assert checkout.verdicts() == {"connects of paho-mqtt-python": "pass"}
