@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.amqp_client import AmqpClient, Delivered, from_reference
+from harness.cells.doors import Door
 from harness.cells.peer import PeerCell
 from harness.errors import BrokerFailed, Mismatch
+from harness.peers.amqp import Script, ScriptedBroker
 from harness.references.amqp import AmqpReference
 
 #: An account that may use the virtual host `VHOST` alone (compose/rabbitmq/definitions.json).
 USERNAME, PASSWORD, VHOST = "probe", "open-sesame", "workshop"
+#: Where a scripted peer answers in the broker's place.
+SCRIPTED = Door("scripted")
 
 
 class AmqpCell(PeerCell):
@@ -49,6 +53,13 @@ class AmqpCell(PeerCell):
             self._remove_at_end(reference, queue)
             reference.consume(queue)
         return reference
+
+    def scripted(self, script: Script) -> ScriptedBroker:
+        """A peer that acts by `script`, behind the door `SCRIPTED`."""
+        peer = ScriptedBroker(script)
+        self._closing.callback(peer.close)
+        self._relays[SCRIPTED] = self._relay_to(SCRIPTED, peer.port)
+        return peer
 
     def queue(self, reference: AmqpReference, part: str = "queue", **options: Any) -> str:
         """A durable queue of this attempt, declared by the reference and deleted at the end; returns its name."""

@@ -122,11 +122,13 @@ class AmqpClient(PeerClient):
 
     _cell: AmqpCell
 
-    def connect(self, *, door: Door = PLAIN, shows_certificate: bool = False, **options: Any) -> None:
-        """Up to connection.open-ok; `options` are vhost, username, password, heartbeat_s."""
+    def connect(
+        self, *, door: Door = PLAIN, shows_certificate: bool = False, within: float = 20.0, **options: Any
+    ) -> None:
+        """Up to connection.open-ok, within so many seconds; `options` are vhost, username, password, heartbeat_s."""
         address = self._cell.address(door, shows_certificate=shows_certificate)
         request = amqp.ConnectRequest.model_validate({**address, **options})
-        self.call("connect", request, "the connection is opened", within=20.0)
+        self.call("connect", request, "the connection is opened", within=within)
 
     def declare_queue(self, queue: str = "", *, within: float = 0, **options: Any) -> amqp.DeclareQueueReply:
         """queue.declare; returns what declare-ok said."""
