@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.cells.doors import PLAIN, Door
-from harness.cells.peer import RECOVERY, PeerClient, described
+from harness.cells.peer import PeerClient, described
 from harness.model import Duty
 from harness.references.amqp import Received
 from harness.references.amqp_tables import properties_from_pika
@@ -207,7 +207,7 @@ class AmqpClient(PeerClient):
         """Let the client work for `seconds`; what it delivers meanwhile is kept."""
         self._process.take_event(lambda _event: False, seconds, expected="the client stays connected")
 
-    def recover(self, within: float = RECOVERY) -> None:
+    def recover(self) -> None:
         """Have the client work again after its connection was lost, and return once it does.
 
         Where crates.toml says that reconnecting is the application's, this is the application: it connects again once a
@@ -220,4 +220,4 @@ class AmqpClient(PeerClient):
                 self.connect()
             self.declare_queue(self._cell.name("alive"), durable=True)
 
-        self.until_it_works(work, within)
+        self.until_it_works(work)

@@ -23,6 +23,8 @@ from harness.errors import ReferenceFailed
 STEP = 10.0
 #: Reply code of channel.close where something does not exist.
 NOT_FOUND = 404
+#: Reply code of channel.close where something exists, but otherwise than it was declared.
+PRECONDITION_FAILED = 406
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,17 @@ class AmqpReference:
                 self.channel(3).queue_declare(queue, passive=True)
             except ChannelClosedByBroker as error:
                 if error.reply_code != NOT_FOUND:
+                    raise
+                return False
+        return True
+
+    def is_declared_as(self, queue: str, **options: Any) -> bool:
+        """Whether an equal declaration succeeds; another one is refused with 406, on a channel of its own."""
+        with _step(f"declare the queue {queue} again"):
+            try:
+                self.channel(3).queue_declare(queue, **options)
+            except ChannelClosedByBroker as error:
+                if error.reply_code != PRECONDITION_FAILED:
                     raise
                 return False
         return True

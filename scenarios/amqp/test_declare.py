@@ -247,6 +247,6 @@ def test_declares_a_queue_of_another_type(cell: AmqpCell, kind: str) -> None:
     client, reference = cell.connected(), cell.reference()
     name = cell.name(kind)
     client.declare_queue(name, durable=True, arguments={"x-queue-type": {"t": "S", "v": kind}})
-    # An equal declaration succeeds, another one is refused with 406.
-    reference.declare(name, durable=True, arguments={"x-queue-type": kind})
+    equal = reference.is_declared_as(name, durable=True, arguments={"x-queue-type": kind})
     reference.channel().queue_delete(name)
+    cell.expect(equal, expected=f"a {kind} queue", observed="the broker has the queue with other arguments")

@@ -7,7 +7,7 @@ import pytest
 from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import Delivered
 from harness.cells.peer import RECOVERY
-from harness.errors import CrateTimeout, RefusedByCrate
+from harness.errors import CrateTimeout, Mismatch, RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
@@ -61,10 +61,14 @@ def test_notices_a_cut(cell: AmqpCell) -> None:
     client = cell.connected()
     client.declare_queue(cell.name("before"), exclusive=True)
     cell.relay().cut()
+    expected = "an error, or a new connection"
     try:
         client.declare_queue(cell.name("after"), exclusive=True)
     except RefusedByCrate as error:
-        cell.expect(error.code != "timeout", expected="an error, or a new connection", observed=error.observed)
+        cell.expect(error.code != "timeout", expected=expected, observed=error.observed)
+        return
+    connections = cell.relay().accepted
+    cell.expect(connections > 1, expected=expected, observed="success, without a new connection")
 
 
 @scenario(
@@ -94,6 +98,7 @@ def test_notices_a_silent_broker(cell: AmqpCell) -> None:
         return
     except CrateTimeout as error:
         raise CrateTimeout("the crate went on waiting for an answer", expected=expected) from error
+    raise Mismatch("the crate reported success", expected=expected)
 
 
 @scenario(
