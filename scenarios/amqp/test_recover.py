@@ -12,9 +12,10 @@ from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
 #: Seconds between heartbeats, where a scenario asks for them.
-_HEARTBEAT = 4
-#: Seconds of silence: longer than the two intervals after which a broker gives a silent client up.
-_SILENCE = 3.0 * _HEARTBEAT
+_HEARTBEAT = 3
+#: Seconds of silence. RabbitMQ looks once an interval, and gives up when it saw nothing new twice in a row: after four
+#: intervals at most.
+_SILENCE = 4.5 * _HEARTBEAT
 
 _HEARTBEATS = "AMQP 0-9-1, section 4.2.7"
 _PRACTICE = "https://www.rabbitmq.com/docs/heartbeats"
