@@ -8,11 +8,15 @@ from typing import Any
 
 from harness.cells.amqp_client import AmqpClient, Delivered, from_reference
 from harness.cells.broker import BrokerCell
+from harness.cells.doors import Door
 from harness.errors import BrokerFailed, Mismatch
+from harness.peers.amqp import Script, ScriptedBroker
 from harness.references.amqp import AmqpReference
 
 #: An account that may use the virtual host `VHOST` alone (compose/rabbitmq/definitions.json).
 USERNAME, PASSWORD, VHOST = "probe", "open-sesame", "workshop"
+#: Where a scripted peer answers in the broker's place.
+SCRIPTED = Door("scripted")
 
 
 class AmqpCell(BrokerCell):
@@ -49,6 +53,13 @@ class AmqpCell(BrokerCell):
             self._remove_at_end(reference, queue)
             reference.consume(queue)
         return reference
+
+    def scripted(self, script: Script) -> ScriptedBroker:
+        """A peer that acts by `script`, behind the door `SCRIPTED`."""
+        peer = ScriptedBroker(script)
+        self._closing.callback(peer.close)
+        self._open_relay(SCRIPTED.name, peer.port, self.peer.canonical_port)
+        return peer
 
     def queue(self, reference: AmqpReference, part: str = "queue", **options: Any) -> str:
         """A durable queue of this attempt, declared by the reference and deleted at the end; returns its name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.cells.doors import PLAIN, Door
-from harness.cells.peer import RECOVERY, PeerClient, described
+from harness.cells.peer import PeerClient, described
 from harness.model import Duty
 from harness.references.amqp import Received
 from harness.references.amqp_tables import properties_from_pika
@@ -122,11 +122,13 @@ class AmqpClient(PeerClient):
 
     _cell: AmqpCell
 
-    def connect(self, *, door: Door = PLAIN, shows_certificate: bool = False, **options: Any) -> None:
-        """Up to connection.open-ok; `options` are vhost, username, password, heartbeat_s."""
+    def connect(
+        self, *, door: Door = PLAIN, shows_certificate: bool = False, within: float = 20.0, **options: Any
+    ) -> None:
+        """Up to connection.open-ok, within so many seconds; `options` are vhost, username, password, heartbeat_s."""
         address = self._cell.address(door, shows_certificate=shows_certificate)
         request = amqp.ConnectRequest.model_validate({**address, **options})
-        self.call("connect", request, "the connection is opened", within=20.0)
+        self.call("connect", request, "the connection is opened", within=within)
 
     def declare_queue(self, queue: str = "", *, within: float = 0, **options: Any) -> amqp.DeclareQueueReply:
         """queue.declare; returns what declare-ok said."""
@@ -205,7 +207,7 @@ class AmqpClient(PeerClient):
         """Let the client work for `seconds`; what it delivers meanwhile is kept."""
         self._process.take_event(lambda _event: False, seconds, expected="the client stays connected")
 
-    def recover(self, within: float = RECOVERY) -> None:
+    def recover(self) -> None:
         """Have the client work again after its connection was lost, and return once it does.
 
         Where crates.toml says that reconnecting is the application's, this is the application: it connects again once a
@@ -218,4 +220,4 @@ class AmqpClient(PeerClient):
                 self.connect()
             self.declare_queue(self._cell.name("alive"), durable=True)
 
-        self.until_it_works(work, within)
+        self.until_it_works(work)

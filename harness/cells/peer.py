@@ -74,12 +74,17 @@ class PeerClient:
         left = self._cell.remaining(within, expected)
         return self._process.take_event(lambda event: event["event"] == name, left, expected=expected)
 
-    def until_it_works(self, act: Callable[[], object], within: float = RECOVERY) -> None:
+    def until_it_works(self, act: Callable[[], object], within: float = 0) -> None:
         """Do what an application does that was told of an error: try again once a second.
 
+        Args:
+            act: what it tries.
+            within: seconds; `RECOVERY` where it is 0.
+
         Raises:
-            RefusedByCrate: the last error, after `within` seconds.
+            RefusedByCrate: the last error, after that time.
         """
+        within = within or RECOVERY
         end = time.monotonic() + within
         while True:
             try:

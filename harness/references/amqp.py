@@ -15,12 +15,16 @@ from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from harness.errors import ReferenceFailed
 
 #: Seconds that one step of the reference may take before nothing can be said about the crate.
 STEP = 10.0
+#: Reply code of channel.close where something does not exist.
+NOT_FOUND = 404
+#: Reply code of channel.close where something exists, but otherwise than it was declared.
+PRECONDITION_FAILED = 406
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,34 @@ class AmqpReference:
     def ready(self, queue: str) -> int:
         """How many messages of `queue` were delivered to nobody yet, by a passive declare."""
         return self.declare(queue, passive=True)
+
+    def exists(self, queue: str) -> bool:
+        """Whether there is a queue of this name, by a passive declare on a channel of its own."""
+        with _step(f"look for the queue {queue}"):
+            try:
+                self.channel(3).queue_declare(queue, passive=True)
+            except ChannelClosedByBroker as error:
+                if error.reply_code != NOT_FOUND:
+                    raise
+                return False
+        return True
+
+    def is_declared_as(self, queue: str, **options: Any) -> bool:
+        """Whether an equal declaration succeeds; another one is refused with 406, on a channel of its own."""
+        with _step(f"declare the queue {queue} again"):
+            try:
+                self.channel(3).queue_declare(queue, **options)
+            except ChannelClosedByBroker as error:
+                if error.reply_code != PRECONDITION_FAILED:
+                    raise
+                return False
+        return True
+
+    def consume_once(self, queue: str) -> None:
+        """basic.consume, and basic.cancel at once: the consumer came and left."""
+        with _step(f"consume from {queue} and leave"):
+            channel = self.channel()
+            channel.basic_cancel(channel.basic_consume(queue, lambda *_delivery: None))
 
     def declare_exchange(self, exchange: str, kind: str, **options: Any) -> None:
         """exchange.declare."""

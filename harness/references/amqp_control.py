@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import (
     AMQPConnectionError,
     AMQPError,
@@ -260,7 +261,7 @@ def _answers() -> Iterator[None]:
         yield
     except _REFUSALS as error:
         raise ProbeFailure(ErrorCode.REFUSED, repr(error)) from error
-    except (AMQPConnectionError, OSError) as error:
+    except (AMQPConnectionError, AMQPConnectorException, OSError) as error:
         raise ProbeFailure(ErrorCode.IO, repr(error), definite=False) from error
     except (AMQPError, ReferenceFailed) as error:
         raise ProbeFailure(ErrorCode.CRATE, repr(error), definite=False) from error

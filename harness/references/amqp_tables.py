@@ -1,8 +1,8 @@
 """Field tables and basic properties between the contract's form and pika's.
 
 The contract has `{"t": <type letter>, "v": <value>}`. pika picks letters by the Python type: `t` bool, `I` and `l` int,
-`D` Decimal, `S` str, `x` bytes, `A` list, `T` datetime, `F` dict, `V` None. The other whole numbers are sent by a
-wrapper around its encoder. It reads floats wrongly, so no scenario has any.
+`D` Decimal, `S` str, `x` bytes, `A` list, `T` datetime, `F` dict, `V` None. The other numbers are sent by a wrapper
+around its encoder. A wrapper around its decoder reads `f` and `d`, of which pika cuts the fraction off.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from harness.wire import amqp
 from harness.wire.messages import ErrorCode, decode, encode
 from harness.wire.serve import ProbeFailure
 
-#: Whole numbers that pika has no letter for: how their bytes are packed.
-_FORMATS = {"b": ">b", "B": ">B", "s": ">h", "u": ">H", "i": ">I"}
+#: Numbers that pika does not send by itself: how their bytes are packed.
+_FORMATS = {"b": ">b", "B": ">B", "s": ">h", "u": ">H", "i": ">I", "f": ">f", "d": ">d"}
 
 
 @dataclass(frozen=True)
 class _Number:
-    """A whole number with the letter that it is to be sent with."""
+    """A number with the letter that it is to be sent with."""
 
     letter: str
-    value: int
+    value: float
 
 
 _encode_value: Callable[[list[bytes], Any], int] = pika.data.encode_value
@@ -45,6 +45,19 @@ def _encode_any(pieces: list[bytes], value: Any) -> int:
 
 
 pika.data.encode_value = _encode_any
+
+_decode_value: Callable[[bytes, int], tuple[Any, int]] = pika.data.decode_value
+
+
+def _decode_any(encoded: bytes, offset: int) -> tuple[Any, int]:
+    letter = encoded[offset : offset + 1].decode("latin-1")
+    if letter not in ("f", "d"):
+        return _decode_value(encoded, offset)
+    (value,) = struct.unpack_from(_FORMATS[letter], encoded, offset + 1)
+    return value, offset + 1 + struct.calcsize(_FORMATS[letter])
+
+
+pika.data.decode_value = _decode_any
 
 
 def _is_int32(value: int) -> bool:

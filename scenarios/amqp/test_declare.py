@@ -125,6 +125,25 @@ def test_binds_an_exchange_to_an_exchange(cell: AmqpCell) -> None:
 
 @scenario(
     Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.CONVENIENCE,
+    spec=[f"{_REFERENCE}#queue.declare.auto-delete"],
+)
+def test_declares_a_queue_that_deletes_itself(cell: AmqpCell) -> None:
+    """A queue that was declared as auto-delete is there until its last consumer leaves, and then it is gone."""
+    reference, name = cell.reference(), cell.name("passing")
+    cell.connected().declare_queue(name, auto_delete=True)
+    cell.expect(reference.exists(name), expected="a queue, before a consumer came", observed="there is none")
+    reference.consume_once(name)
+    cell.expect_soon(
+        lambda: "the queue is still there" if reference.exists(name) else "",
+        expected="no queue, once its only consumer has left",
+    )
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
     level=Level.CORE,
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
@@ -228,6 +247,6 @@ def test_declares_a_queue_of_another_type(cell: AmqpCell, kind: str) -> None:
     client, reference = cell.connected(), cell.reference()
     name = cell.name(kind)
     client.declare_queue(name, durable=True, arguments={"x-queue-type": {"t": "S", "v": kind}})
-    # An equal declaration succeeds, another one is refused with 406.
-    reference.declare(name, durable=True, arguments={"x-queue-type": kind})
+    equal = reference.is_declared_as(name, durable=True, arguments={"x-queue-type": kind})
     reference.channel().queue_delete(name)
+    cell.expect(equal, expected=f"a {kind} queue", observed="the broker has the queue with other arguments")

@@ -22,6 +22,8 @@ HEADERS = {
     "long-int": {"t": "I", "v": -40},
     "long-uint": {"t": "i", "v": 4000000000},
     "long-long-int": {"t": "l", "v": str(-(2**40))},
+    "float": {"t": "f", "v": -2.75},
+    "double": {"t": "d", "v": 0.1},
     "decimal": {"t": "D", "v": "3.14"},
     "long-string": {"t": "S", "v": "Küche"},
     "array": {"t": "A", "v": [{"t": "I", "v": 1}, {"t": "S", "v": "two"}]},

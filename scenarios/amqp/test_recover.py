@@ -7,14 +7,15 @@ import pytest
 from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import Delivered
 from harness.cells.peer import RECOVERY
-from harness.errors import CrateTimeout, RefusedByCrate
+from harness.errors import CrateTimeout, Mismatch, RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
 #: Seconds between heartbeats, where a scenario asks for them.
-_HEARTBEAT = 4
-#: Seconds of silence: longer than the two intervals after which a broker gives a silent client up.
-_SILENCE = 3.0 * _HEARTBEAT
+_HEARTBEAT = 3
+#: Seconds of silence. RabbitMQ looks once an interval, and gives up when it saw nothing new twice in a row: after four
+#: intervals at most.
+_SILENCE = 4.5 * _HEARTBEAT
 
 _HEARTBEATS = "AMQP 0-9-1, section 4.2.7"
 _PRACTICE = "https://www.rabbitmq.com/docs/heartbeats"
@@ -61,10 +62,14 @@ def test_notices_a_cut(cell: AmqpCell) -> None:
     client = cell.connected()
     client.declare_queue(cell.name("before"), exclusive=True)
     cell.relay().cut()
+    expected = "an error, or a new connection"
     try:
         client.declare_queue(cell.name("after"), exclusive=True)
     except RefusedByCrate as error:
-        cell.expect(error.code != "timeout", expected="an error, or a new connection", observed=error.observed)
+        cell.expect(error.code != "timeout", expected=expected, observed=error.observed)
+        return
+    connections = cell.relay().accepted
+    cell.expect(connections > 1, expected=expected, observed="success, without a new connection")
 
 
 @scenario(
@@ -94,6 +99,7 @@ def test_notices_a_silent_broker(cell: AmqpCell) -> None:
         return
     except CrateTimeout as error:
         raise CrateTimeout("the crate went on waiting for an answer", expected=expected) from error
+    raise Mismatch("the crate reported success", expected=expected)
 
 
 @scenario(

@@ -35,6 +35,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.brokers": TOOLS,
     "harness.probes": TOOLS,
     "harness.references": TOOLS,
+    "harness.peers": TOOLS,
     "harness.bench": (
         *TOOLS,
         "harness.brokers",
@@ -50,6 +51,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.brokers.base",
         "harness.capture",
         "harness.certificates",
+        "harness.peers",
         "harness.probes.talk",
         "harness.probes.transcript",
         "harness.references",
@@ -74,6 +76,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *NOUNS,
         "harness.cells",
         "harness.certificates",
+        "harness.peers",
         "harness.references",
         "harness.scenario",
         "harness.wire",

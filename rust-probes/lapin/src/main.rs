@@ -102,7 +102,6 @@ impl kit::amqp::Client for Probe {
                 heartbeat: Some(request.heartbeat_s),
                 ..AMQPQueryString::default()
             },
-            ..AMQPUri::default()
         };
         let connecting = async {
             let runtime = lapin::runtime::default_runtime()?;

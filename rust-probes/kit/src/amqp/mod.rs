@@ -125,3 +125,6 @@ impl<C: Client> Handler for Amqp<C> {
         self.0.poll(events, remaining)
     }
 }
+
+#[cfg(test)]
+mod tests;

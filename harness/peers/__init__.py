@@ -1,0 +1,1 @@
+"""Scripted peers: they do what no healthy broker would, or only at moments that nobody can choose."""
