@@ -156,10 +156,13 @@ class Relay:
         self._held = threading.Event()
         self._accepted = 0
         self._served = 0
+        self._left = 0
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers = loop.run(self._listen(*listen))
         self.endpoint: tuple[str, int] = self._servers[0].sockets[0].getsockname()[:2]
+        #: The addresses at which it listens.
+        self.hosts: list[str] = [server.sockets[0].getsockname()[0] for server in self._servers]
 
     async def _listen(self, host: str, port: int) -> list[asyncio.Server]:
         server = await asyncio.start_server(self._serve, host, port, limit=_CHUNK)
@@ -216,6 +219,11 @@ class Relay:
     def accepted(self) -> int:
         """Connections that clients have made so far."""
         return self._accepted
+
+    @property
+    def left(self) -> int:
+        """Connections that clients have ended so far, in good order or not."""
+        return self._left
 
     @property
     def served(self) -> int:
@@ -327,6 +335,8 @@ class Relay:
                     target.write(piece)
                     await target.drain()
                     await asyncio.sleep(self._drip)
+            if end == "a" and not connection.over:
+                self._left += 1
             await self._free[end].wait()
             if not connection.over:
                 connection.flow.finished(end)
@@ -335,4 +345,6 @@ class Relay:
                 # Over in good order: the end of the attempt must not add a reset.
                 connection.over = len(connection.finished) == 2
         except OSError:
+            if end == "a" and not connection.over:
+                self._left += 1
             connection.abort(end)

@@ -18,8 +18,9 @@ from harness.capture import Relay
 from harness.cells.base import Cell
 from harness.cells.doors import PLAIN, Door, flawed
 from harness.certificates import CLIENT, KeyForm, ServerCertificate
-from harness.errors import BrokerFailed, CrateTimeout, Mismatch, RefusedByCrate
+from harness.errors import BrokerFailed, CrateTimeout, Mismatch, RefusedByCrate, Unavailable
 from harness.model import Crate, Duty, Scenario
+from harness.probes.footprint import Footprint, footprint
 from harness.probes.talk import ProbeProcess
 from harness.wire.messages import CALL_DEADLINE
 
@@ -103,6 +104,12 @@ class PeerClient:
             self._cell.remark(f"{what}, which is the application's: {left.reason} ({left.source})")
         return left is not None
 
+    def footprint(self) -> Footprint:
+        """What the client's process takes now."""
+        taken = footprint(self._process.pid)
+        self._cell.remark(f"the client takes {taken}")
+        return taken
+
     def close(self) -> None:
         """End the client's process."""
         self._process.close(grace=1.0)
@@ -135,7 +142,10 @@ class PeerCell(Cell):
 
     def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
         """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
-        fields: dict[str, Any] = {"host": door.host, "port": self.relay(door).endpoint[1]}
+        relay = self.relay(door)
+        if door.host not in relay.hosts and door.host != "localhost":
+            raise Unavailable(f"this machine has no {door.host}")
+        fields: dict[str, Any] = {"host": door.host, "port": relay.endpoint[1]}
         if door.shown is not None:
             certificates = self._bench.certificates()
             fields["tls"] = {"ca": certificates.authority.read_text()}

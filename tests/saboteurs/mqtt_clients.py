@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import ssl
 import sys
 import threading
@@ -158,6 +159,33 @@ class NeverClean(Liar):
     def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
         """Replace the option."""
         return super().connect(request.model_copy(update={"clean_session": False}))
+
+
+class MakesUpAClientId(Liar):
+    """Sends a client id of its own where the application left it to the broker."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Fill it in."""
+        return super().connect(request.model_copy(update={"client_id": request.client_id or "made-up"}))
+
+
+class KnowsOnlyIpv4(Liar):
+    """Takes an address apart at its first colon."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Leave nothing of an IPv6 address."""
+        if ":" in request.host:
+            raise ProbeFailure(ErrorCode.IO, "invalid port number")
+        return super().connect(request)
+
+
+class KeepsEveryConnection(Liar):
+    """Opens a file for each connection and never closes it."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Open one."""
+        os.open(os.devnull, os.O_RDONLY)
+        return super().connect(request)
 
 
 class NeverPings(Liar):
@@ -361,6 +389,50 @@ class Reorders(Liar):
         self.held = None
 
 
+class TakesAllForQos2(Liar):
+    """Says that every message came at QoS 2."""
+
+    def deliver(self, message: Received) -> None:
+        """Replace what came."""
+        ControlClient.deliver(self, _altered(message, qos=2))
+
+
+class TakesAReadForAPacket(Liar):
+    """Waits for ever where a read brings less than a packet."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Look before paho reads."""
+        reply = super().connect(request)
+        read = self.paho._sock_recv
+
+        def sock_recv(size: int) -> bytes:
+            """Every packet has at least two bytes."""
+            if len(self.paho._sock.recv(2, socket.MSG_PEEK)) < 2:
+                threading.Event().wait()
+            return bytes(read(size))
+
+        self.paho._sock_recv = sock_recv
+        return reply
+
+
+class TakesOnePacketARead(Liar):
+    """Handles the first packet of a read and throws the rest away."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Empty the socket after each packet."""
+        reply = super().connect(request)
+        handle = self.paho._packet_handle
+
+        def packet_handle() -> Any:
+            """Handle one."""
+            with contextlib.suppress(BlockingIOError):
+                self.paho._sock.recv(65536)
+            return handle()
+
+        self.paho._packet_handle = packet_handle
+        return reply
+
+
 class DropsEmptyMessages(Liar):
     """Does not deliver a message without payload."""
 
@@ -496,6 +568,16 @@ class StaysAway(Liar):
         """Turn reconnecting off."""
         reply = super().connect(request)
         self.paho._reconnect_on_failure = False
+        return reply
+
+
+class ComesBackOnce(Liar):
+    """Connects again after the first loss and not after the second."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Turn reconnecting off once it worked."""
+        reply = super().connect(request)
+        self.reference.on_back = lambda: setattr(self.paho, "_reconnect_on_failure", False)
         return reply
 
 
@@ -706,6 +788,9 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "always-clean": AlwaysClean,
     "always-clean-and-lies": AlwaysCleanAndLies,
     "never-clean": NeverClean,
+    "makes-up-a-client-id": MakesUpAClientId,
+    "knows-only-ipv4": KnowsOnlyIpv4,
+    "keeps-every-connection": KeepsEveryConnection,
     "never-pings": NeverPings,
     "trusts-any-certificate": TrustsAnyCertificate,
     "ignores-the-host-name": IgnoresTheHostName,
@@ -726,6 +811,9 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "acknowledges-without-delivering": AcknowledgesWithoutDelivering,
     "delivers-twice": DeliversTwice,
     "reorders": Reorders,
+    "takes-all-for-qos2": TakesAllForQos2,
+    "takes-a-read-for-a-packet": TakesAReadForAPacket,
+    "takes-one-packet-a-read": TakesOnePacketARead,
     "drops-empty-messages": DropsEmptyMessages,
     "receives-text": ReceivesText,
     "takes-all-for-retained": TakesAllForRetained,
@@ -737,6 +825,7 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "pretends-to-unsubscribe": PretendsToUnsubscribe,
     "unsubscribes-locally": UnsubscribesLocally,
     "stays-away": StaysAway,
+    "comes-back-once": ComesBackOnce,
     "panics-on-loss": PanicsOnLoss,
     "forgets-to-resubscribe": ForgetsToResubscribe,
     "swallows-while-offline": SwallowsWhileOffline,

@@ -91,6 +91,8 @@ class Case:
     verdict: Verdict
     reason: str
     params: Params = field(default=())
+    #: It waits for a timer that nothing can shorten.
+    slow: bool = False
 
     @property
     def id(self) -> str:
@@ -106,6 +108,10 @@ def _certificate(value: str) -> Params:
     return (("certificate", value),)
 
 
+def _granted(value: int) -> Params:
+    return (("granted", value),)
+
+
 FAIL, TIMEOUT, CRASH, BROKEN = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.BROKEN
 
 #: The slow ones stand apart, because xdist hands out neighbours together; otherwise by topic.
@@ -116,6 +122,14 @@ CASES = [
         FAIL,
         r"one connection over 12.5 s of silence; observed the crate made 2 connections",
     ),
+    Case(
+        "never-pings",
+        "notices_a_half_open_connection",
+        FAIL,
+        r"within 12 s that nobody answers; observed it neither reported anything nor gave the connection up",
+        slow=True,
+    ),
+    Case("never-answers", "gives_up_on_a_silent_peer", TIMEOUT, r"no answer to connect within 11.0 s", slow=True),
     # connecting and leaving
     Case("ignores-keep-alive", "connects", FAIL, r"keep-alive 5 s; observed .*k60"),
     Case("never-answers", "connects", TIMEOUT, r"CONNECT is accepted, within .* s; observed no answer to connect"),
@@ -232,6 +246,41 @@ CASES = [
         FAIL,
         r"at most 50 new connections in 5 s; observed \d{3,} connections",
     ),
+    # volume
+    Case("truncates-large-payloads", "publishes_1_mib", FAIL, r"all 1048576 bytes: .*subscriber got 65536 bytes"),
+    Case("truncates-large-payloads", "receives_1_mib", FAIL, r"all 1048576 bytes: .*the crate got 65536 bytes"),
+    Case("sends-twice", "publishes_a_thousand_messages", FAIL, r"each once and in order; observed .*got 90", _qos(0)),
+    Case("sends-twice", "publishes_a_thousand_messages", FAIL, r"each once and in order; observed .*got 90", _qos(1)),
+    Case("sends-twice", "publishes_a_thousand_messages", FAIL, r"each once and in order; observed .*got 90", _qos(2)),
+    Case("delivers-twice", "receives_a_thousand_messages", FAIL, r"and in order; observed .*got 90; from", _qos(0)),
+    Case("delivers-twice", "receives_a_thousand_messages", FAIL, r"and in order; observed .*got 90; from", _qos(1)),
+    Case(
+        "acknowledges-without-delivering",
+        "receives_a_thousand_messages",
+        FAIL,
+        r"the message that was published last; observed it did not; before it came 30 messages",
+        _qos(2),
+    ),
+    # subscriptions
+    Case("takes-all-for-qos2", "receives_at_the_granted_qos", FAIL, r"at QoS 0: .*the crate got .*QoS 2", _granted(0)),
+    Case("takes-all-for-qos2", "receives_at_the_granted_qos", FAIL, r"at QoS 1: .*the crate got .*QoS 2", _granted(1)),
+    Case(
+        "acknowledges-without-delivering",
+        "overlapping_filters",
+        FAIL,
+        r"once or twice, .*observed before the marker the crate got nothing",
+    ),
+    # connections
+    Case(
+        "makes-up-a-client-id", "leaves_the_client_id_to_the_broker", TIMEOUT, r"did not log 'Received PUBLISH from a"
+    ),
+    Case("confirms-without-sending", "sends_everything_before_it_disconnects", FAIL, r"observed 25 of 50 messages did"),
+    Case("keeps-every-connection", "frees_what_a_connection_took", FAIL, r"more file descriptors .*after 40 connec"),
+    # networks
+    Case("takes-a-read-for-a-packet", "reads_packets_byte_by_byte", TIMEOUT, r"no answer to subscribe within"),
+    Case("takes-one-packet-a-read", "reads_packets_that_come_together", FAIL, r"in order: .*the crate got"),
+    Case("knows-only-ipv4", "works_over_ipv6", FAIL, r"connect ended with the error io: invalid port number"),
+    Case("comes-back-once", "comes_back_again_and_again", FAIL, r"connected again within 8 s; observed 0", slow=True),
     # TLS
     Case("speaks-plain", "works_over_tls", TIMEOUT, r"CONNECT is accepted, within .*; observed no answer to connect"),
     Case(
@@ -312,6 +361,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (peer, mqtt, mqtt_client):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, seconds)
+    for name, value in {"notice": 12.0, "answer": 11.0, "many": 60, "connections": 40}.items():
+        monkeypatch.setattr(MqttCell, name, value)
 
 
 def _line() -> BrokerLine:
@@ -350,7 +401,9 @@ def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, 
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.id, marks=[pytest.mark.full] if case.slow else []) for case in CASES]
+)
 def test_saboteur_is_caught(bench: Bench, case: Case, record_property: Callable[[str, object], None]) -> None:
     """The verdict is right, and the reason lets a human see what is wrong."""
     cell = _measure(bench, _crate(case.saboteur), FUNCTIONS[case.scenario], case.params, control=CONTROL)

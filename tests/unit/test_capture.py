@@ -250,6 +250,7 @@ def test_an_end_that_is_held_back_passes_after_the_bytes(relay: Relay, connect: 
     client.shutdown(socket.SHUT_WR)
     time.sleep(0.1)
     assert not echo.ends, "for the peer the connection is still there"
+    assert relay.left == 1
     relay.release()
     assert _receive(client, 10) == b"last words"
     assert client.recv(1) == b""

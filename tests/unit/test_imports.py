@@ -50,6 +50,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.brokers.base",
         "harness.capture",
         "harness.certificates",
+        "harness.probes.footprint",
         "harness.probes.talk",
         "harness.probes.transcript",
         "harness.references",
