@@ -203,9 +203,9 @@ class Relay:
         """Wait until something was held back; false where nothing came within `timeout` seconds."""
         return self._held.wait(timeout)
 
-    def release(self) -> None:
-        """Pass on again what comes; what one end sent meanwhile is passed on in one piece."""
-        self._loop.run(self._on_loop(self._let_go))
+    def release(self, ends: str = "ab") -> None:
+        """Pass on again what these ends send; what one of them sent meanwhile is passed on in one piece."""
+        self._loop.run(self._on_loop(lambda: self._let_go(ends)))
 
     def refuse_for(self, seconds: float) -> None:
         """Go on refusing for `seconds` and then serve again; returns at once."""
@@ -253,15 +253,15 @@ class Relay:
         for end in ends:
             self._free[end].clear()
 
-    def _let_go(self) -> None:
-        for connection in self._connections:
-            for end, kept in connection.kept.items():
+    def _let_go(self, ends: str = "ab") -> None:
+        for end in ends:
+            for connection in self._connections:
+                kept = connection.kept[end]
                 if kept and not connection.over:
                     self._count_answer(connection, end)
                     connection.targets[end].write(bytes(kept))
                 kept.clear()
-        for free in self._free.values():
-            free.set()
+            self._free[end].set()
 
     def _count_answer(self, connection: _Connection, end: str) -> None:
         if end == "b" and not connection.answered:

@@ -110,7 +110,8 @@ def test_leaves_the_client_id_to_the_broker(cell: MqttCell) -> None:
     client.connect()
     client.publish(topic, payload, qos=1)
     cell.expect_received(reader, [Delivered(topic, payload)], expected="the message of the nameless client arrives")
-    cell.await_log("Received PUBLISH from auto-", position, "the broker names the client itself")
+    line = cell.await_log(f", '{topic}', ", position, "the broker gets PUBLISH")
+    cell.expect("Received PUBLISH from auto-" in line, expected="the broker names the client itself", observed=line)
 
 
 @scenario(

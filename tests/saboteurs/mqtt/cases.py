@@ -165,6 +165,12 @@ CASES = [
         r"told that the broker refused its subscription; observed the crate reported success",
     ),
     # again, and not twice
+    Case(
+        "sends-qos1-as-qos0",
+        "loses_nothing_when_cut_while_sending_again",
+        FAIL,
+        r"took the message over, reported no error, and it never arrived",
+    ),
     Case("forgets-dup", "sends_again_as_a_duplicate", FAIL, r"\(d1, q1, r0, m1; observed .*\(d0, q1, r0, m1", _qos(1)),
     Case("forgets-dup", "sends_again_as_a_duplicate", FAIL, r"\(d1, q2, r0, m1; observed .*\(d0, q2, r0, m1", _qos(2)),
     Case("delivers-twice", "delivers_qos2_once_across_a_cut", FAIL, r"the message once, .*the crate got .* · .* · "),
