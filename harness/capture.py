@@ -156,10 +156,13 @@ class Relay:
         self._held = threading.Event()
         self._accepted = 0
         self._served = 0
+        self._left = 0
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers = loop.run(self._listen(*listen))
         self.endpoint: tuple[str, int] = self._servers[0].sockets[0].getsockname()[:2]
+        #: The addresses at which it listens.
+        self.hosts: list[str] = [server.sockets[0].getsockname()[0] for server in self._servers]
 
     async def _listen(self, host: str, port: int) -> list[asyncio.Server]:
         server = await asyncio.start_server(self._serve, host, port, limit=_CHUNK)
@@ -200,9 +203,9 @@ class Relay:
         """Wait until something was held back; false where nothing came within `timeout` seconds."""
         return self._held.wait(timeout)
 
-    def release(self) -> None:
-        """Pass on again what comes; what one end sent meanwhile is passed on in one piece."""
-        self._loop.run(self._on_loop(self._let_go))
+    def release(self, ends: str = "ab") -> None:
+        """Pass on again what these ends send; what one of them sent meanwhile is passed on in one piece."""
+        self._loop.run(self._on_loop(lambda: self._let_go(ends)))
 
     def refuse_for(self, seconds: float) -> None:
         """Go on refusing for `seconds` and then serve again; returns at once."""
@@ -216,6 +219,11 @@ class Relay:
     def accepted(self) -> int:
         """Connections that clients have made so far."""
         return self._accepted
+
+    @property
+    def left(self) -> int:
+        """Connections that clients have ended so far, in good order or not."""
+        return self._left
 
     @property
     def served(self) -> int:
@@ -245,15 +253,15 @@ class Relay:
         for end in ends:
             self._free[end].clear()
 
-    def _let_go(self) -> None:
-        for connection in self._connections:
-            for end, kept in connection.kept.items():
+    def _let_go(self, ends: str = "ab") -> None:
+        for end in ends:
+            for connection in self._connections:
+                kept = connection.kept[end]
                 if kept and not connection.over:
                     self._count_answer(connection, end)
                     connection.targets[end].write(bytes(kept))
                 kept.clear()
-        for free in self._free.values():
-            free.set()
+            self._free[end].set()
 
     def _count_answer(self, connection: _Connection, end: str) -> None:
         if end == "b" and not connection.answered:
@@ -327,6 +335,8 @@ class Relay:
                     target.write(piece)
                     await target.drain()
                     await asyncio.sleep(self._drip)
+            if end == "a" and not connection.over:
+                self._left += 1
             await self._free[end].wait()
             if not connection.over:
                 connection.flow.finished(end)
@@ -335,4 +345,6 @@ class Relay:
                 # Over in good order: the end of the attempt must not add a reset.
                 connection.over = len(connection.finished) == 2
         except OSError:
+            if end == "a" and not connection.over:
+                self._left += 1
             connection.abort(end)

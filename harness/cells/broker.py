@@ -12,7 +12,7 @@ from harness.capture import Relay
 from harness.cells.doors import PLAIN, Door, flawed
 from harness.cells.peer import PeerCell
 from harness.certificates import CLIENT, KeyForm, ServerCertificate
-from harness.errors import BrokerFailed, CrateTimeout
+from harness.errors import BrokerFailed, CrateTimeout, Unavailable
 from harness.model import Crate, Scenario
 
 #: Seconds in which the broker has to log what a client made it do.
@@ -36,7 +36,10 @@ class BrokerCell(PeerCell):
 
     def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
         """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
-        fields: dict[str, Any] = {"host": door.host, "port": self.relay(door).endpoint[1]}
+        relay = self.relay(door)
+        if door.host not in relay.hosts and door.host != "localhost":
+            raise Unavailable(f"this machine has no {door.host}")
+        fields: dict[str, Any] = {"host": door.host, "port": relay.endpoint[1]}
         if door.shown is not None:
             certificates = self._bench.certificates()
             fields["tls"] = {"ca": certificates.authority.read_text()}

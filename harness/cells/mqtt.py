@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.broker import BrokerCell
-from harness.cells.mqtt_client import Delivered, MqttClient
+from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import Mismatch
 from harness.references.mqtt import MqttReference
@@ -19,6 +19,16 @@ USERNAME, PASSWORD = "probe", "open-sesame"
 
 class MqttCell(BrokerCell):
     """One attempt at an MQTT scenario."""
+
+    #: Seconds in which a client has to notice that nobody answers: a keep-alive up to PINGREQ, another up to PINGRESP,
+    #: and 10 s of patience.
+    notice = 2 * KEEP_ALIVE + 10.0
+    #: Seconds in which connecting to a peer that never answers has to end: libpaho waits 30 s for each of two versions.
+    answer = 75.0
+    #: Messages of a long sequence.
+    many = 1000
+    #: Connections one after the other, and seconds after which those that were made have to do.
+    connections, connecting = 200, 30.0
 
     # -- names and data ----------------------------------------------------------------------------
 
@@ -79,6 +89,20 @@ class MqttCell(BrokerCell):
             left = self.remaining(end - time.monotonic(), expected)
             self.expect(left > 0, expected=expected, observed="the broker logged no second SUBSCRIBE of the client")
             client.idle_through_errors(min(1.0, left))
+
+    def delivered_until(self, client: MqttClient, marker: bytes) -> list[Delivered]:
+        """What the crate delivers before `marker`.
+
+        Raises:
+            Mismatch: `DELIVERY` seconds passed without a message.
+        """
+        got: list[Delivered] = []
+        expected = "the crate delivers the message that was published last"
+        while (message := client.next_message(DELIVERY, expected)) is not None:
+            if message.payload == marker:
+                return got
+            got.append(message)
+        raise Mismatch(f"it did not; before it came {len(got)} messages", expected=expected)
 
     def drain_until(self, reference: MqttReference, marker: bytes) -> list[bytes]:
         """The payloads that the reference got before `marker`.

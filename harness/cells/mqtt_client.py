@@ -73,6 +73,7 @@ class MqttClient(PeerClient):
         door: Door = PLAIN,
         shows_certificate: bool = False,
         key: KeyForm = KeyForm.PKCS8,
+        within: float = 0,
     ) -> bool | None:
         """CONNECT, up to CONNACK; returns session present, null where the crate does not tell."""
         request = self._cell.address(door, shows_certificate=shows_certificate, key=key)
@@ -81,7 +82,7 @@ class MqttClient(PeerClient):
             request |= {"username": username, "password": password}
         if will is not None:
             request["will"] = will
-        ok = self.call("connect", mqtt.ConnectRequest.model_validate(request), "CONNECT is accepted")
+        ok = self.call("connect", mqtt.ConnectRequest.model_validate(request), "CONNECT is accepted", within)
         present: bool | None = ok["session_present"]
         return present
 
@@ -164,6 +165,22 @@ class MqttClient(PeerClient):
             return bool(self._process.finish(op="publish", deadline=deadline, expected=expected)["confirmed"])
 
         return finish
+
+    def await_notice(self, within: float) -> str:
+        """How the client showed that it knows of its broken connection; empty where it did not, given seconds."""
+        relay = self._cell.relay()
+        accepted, left = relay.accepted, relay.left
+        end = time.monotonic() + within
+        while (remaining := end - time.monotonic()) > 0:
+            try:
+                event = self.next_event("disconnected", min(1.0, remaining), "the client notices the broken connection")
+            except RefusedByCrate as error:
+                return error.observed
+            if event is not None:
+                return f"it reported: {event['reason']}"
+            if relay.left > left or relay.accepted > accepted:
+                return "it gave the connection up"
+        return ""
 
     def recover(self, connections: int, *, clean_session: bool = True) -> None:
         """Wait until the client is connected again after its connection was lost, for the `connections`-th time.

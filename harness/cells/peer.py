@@ -18,6 +18,7 @@ from harness.capture import Relay
 from harness.cells.base import Cell
 from harness.errors import Mismatch, RefusedByCrate
 from harness.model import Crate, Duty, Scenario
+from harness.probes.footprint import Footprint, footprint
 from harness.probes.talk import ProbeProcess
 from harness.wire.messages import CALL_DEADLINE
 
@@ -102,6 +103,12 @@ class PeerClient:
         if left is not None:
             self._cell.remark(f"{what}, which is the application's: {left.reason} ({left.source})")
         return left is not None
+
+    def footprint(self) -> Footprint:
+        """What the client's process takes now."""
+        taken = footprint(self._process.pid)
+        self._cell.remark(f"the client takes {taken}")
+        return taken
 
     def close(self) -> None:
         """End the client's process."""

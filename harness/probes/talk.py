@@ -124,6 +124,11 @@ class ProbeProcess:
                 self._log.append(text)
                 self.transcript.add("!", text)
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     # -- calls -------------------------------------------------------------------------------------
 
     def hello(self) -> HelloReply:

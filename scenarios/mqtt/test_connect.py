@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from harness.cells.mqtt import PASSWORD, USERNAME, MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
+
+#: Connections after which what a process needs once is there.
+_FIRST = 10
+#: Bytes that the allocator may keep.
+_MORE_MEMORY = 16 * 2**20
 
 
 @scenario(
@@ -83,3 +90,92 @@ def test_disconnects_gracefully(cell: MqttCell) -> None:
     client.disconnect()
     line = cell.await_log_of_end(client, position)
     cell.expect(f"Client {client.id} disconnected" in line, expected="the broker gets DISCONNECT", observed=line)
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.CONVENIENCE,
+    spec=["MQTT-3.1.3-6", "MQTT-3.1.3-7"],
+    features=["empty-client-id"],
+)
+def test_leaves_the_client_id_to_the_broker(cell: MqttCell) -> None:
+    """An empty client id is sent as it is, and the broker makes one up."""
+    topic, payload = cell.topic("nameless"), cell.payload()
+    reader = cell.reference(topic)
+    client = cell.client()
+    client.id = ""
+    position = cell.peer.log.position()
+    client.connect()
+    client.publish(topic, payload, qos=1)
+    cell.expect_received(reader, [Delivered(topic, payload)], expected="the message of the nameless client arrives")
+    line = cell.await_log(f", '{topic}', ", position, "the broker gets PUBLISH")
+    cell.expect("Received PUBLISH from auto-" in line, expected="the broker names the client itself", observed=line)
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["section 3.14: a clean disconnect"],
+)
+def test_sends_everything_before_it_disconnects(cell: MqttCell) -> None:
+    """What the crate reported as sent at QoS 0 arrives, though it disconnects right after."""
+    topic = cell.topic("flush")
+    reader = cell.reference(topic)
+    client = cell.connected()
+    payloads = [cell.payload() for _ in range(50)]
+    reported = [payload for payload in payloads if client.publish(topic, payload, qos=0)]
+    position = cell.peer.log.position()
+    client.disconnect()
+    cell.await_log_of_end(client, position)
+    marker = cell.payload()
+    cell.reference().publish(topic, marker, qos=0)
+    got = cell.drain_until(reader, marker)
+    lost = sum(payload not in got for payload in reported)
+    cell.expect(
+        not lost,
+        expected="what was reported as sent arrives",
+        observed=f"{lost} of {len(reported)} messages did not arrive",
+    )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["a long-running device connects many times"],
+    deadline=60.0 + MqttCell.connecting,
+    timer=MqttCell.connecting,
+)
+def test_frees_what_a_connection_took(cell: MqttCell) -> None:
+    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+
+    One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
+    long is judged by the connections that it makes in 30 seconds.
+    """
+    client = cell.client()
+    made = 0
+    end = time.monotonic() + cell.connecting
+    before = client.footprint()
+    while made < cell.connections and time.monotonic() < end:
+        client.connect()
+        client.publish(cell.topic("round"), b"x", qos=0)
+        client.disconnect()
+        made += 1
+        if made == _FIRST:
+            before = client.footprint()
+    after, some = client.footprint(), 2 + (made - _FIRST) // 4
+    cell.expect(
+        after.files <= before.files + some and after.threads <= before.threads + some,
+        expected=f"at most {some} more file descriptors and threads than after {_FIRST} connections: {before}",
+        observed=f"after {made} connections: {after}",
+    )
+    cell.expect(
+        after.memory <= before.memory + _MORE_MEMORY,
+        expected=f"at most {_MORE_MEMORY >> 20} MiB more than after {_FIRST} connections: {before}",
+        observed=f"after {made} connections: {after}",
+    )

@@ -180,3 +180,27 @@ def test_publishes_to_a_utf8_topic(cell: MqttCell) -> None:
 def test_receives_from_a_utf8_topic(cell: MqttCell) -> None:
     """A message on a topic with any UTF-8 is delivered under that topic."""
     _receives(cell, cell.topic("höhe", "温度", "🌡"), cell.payload(), 1, "the crate delivers it under that topic")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["section 2.2.3: a remaining length of up to four bytes"],
+)
+def test_publishes_1_mib(cell: MqttCell) -> None:
+    """A payload of 1 MiB can be published."""
+    _publishes(cell, cell.topic("large"), cell.payload(1024 * 1024), 1, "the subscriber gets all 1048576 bytes")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["section 2.2.3: a remaining length of up to four bytes"],
+)
+def test_receives_1_mib(cell: MqttCell) -> None:
+    """A payload of 1 MiB is delivered."""
+    _receives(cell, cell.topic("large"), cell.payload(1024 * 1024), 1, "the crate delivers all 1048576 bytes")

@@ -12,7 +12,7 @@ from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered, MqttClient
 from harness.cells.peer import RECOVERY
 from harness.errors import RefusedByCrate
-from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.model import Consequence, Dialect, Duty, Level, Need, Requirement
 from harness.references.mqtt import MqttReference
 from harness.scenario import scenario
 
@@ -31,6 +31,7 @@ def _expect_told_or_arrived(
     finish: Callable[[float], bool],
     topic: str,
     payload: bytes,
+    connections: int = 2,
 ) -> None:
     """The publish that `finish` ends was reported as failed, or its message arrives once the client is back."""
     marker = cell.payload()
@@ -40,7 +41,7 @@ def _expect_told_or_arrived(
     except RefusedByCrate as error:
         told = True
         cell.remark(f"the application was told: {error.observed}")
-    client.recover(connections=2)
+    client.recover(connections)
     client.publish(topic, marker, qos=1, within=RECOVERY)
     got = cell.drain_until(reader, marker)
     cell.expect(
@@ -193,6 +194,45 @@ def test_does_not_reconnect_in_a_tight_loop(cell: MqttCell) -> None:
         expected=f"at most {_MANY_ATTEMPTS} connection attempts in {_OUTAGE:g} s of outage",
         observed=f"{attempts} attempts",
     )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-4.4.0-1", "MQTT-4.3.2-1"],
+    needs=[Need.RECONNECT, Need.RESEND],
+    deadline=210.0,
+    timer=2 * RECOVERY,
+)
+def test_loses_nothing_when_cut_while_sending_again(cell: MqttCell) -> None:
+    """A QoS 1 publish whose connection is cut twice, before PUBACK and while it is sent again, is not lost silently."""
+    topic, payload = cell.topic("twice"), cell.payload()
+    reader = cell.reference(topic)
+    position = cell.peer.log.position()
+    client = cell.connected(clean_session=False)
+    relay = cell.relay()
+    relay.hold("ab")
+    finish = client.begin_publish(topic, payload, qos=1)
+    relay.await_held(10.0)
+    relay.cut()
+    relay.release("a")
+    if not cell.crate.leaves(Duty.RECONNECT):
+        connected = f"Sending CONNACK to {client.id} "
+        cell.expect_soon(
+            # Both are counted: the log may lag behind, and then the first line comes late.
+            lambda: "" if cell.peer.log.count(connected, position) > 1 else "the broker got no second CONNECT",
+            expected="the client connects again",
+            within=RECOVERY,
+        )
+        # It hears of that only now, and what it sends again is lost as well.
+        relay.hold("a")
+        relay.release("b")
+        relay.await_held(10.0)
+        relay.cut()
+    relay.release()
+    _expect_told_or_arrived(cell, client, reader, finish, topic, payload, connections=3)
 
 
 @pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.cells.mqtt import DENIED, MqttCell
 from harness.cells.mqtt_client import Delivered
+from harness.cells.peer import listed
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
@@ -124,3 +127,47 @@ def test_reports_a_refused_subscription(cell: MqttCell) -> None:
     else:
         told = "reported success" if confirmed else "took the subscription over and reported nothing about SUBACK"
         cell.expect(False, expected=expected, observed=f"the crate {told}")
+
+
+@pytest.mark.parametrize("granted", [0, 1], ids=lambda qos: f"qos{qos}")
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.8.4-6", "section 4.3"],
+)
+def test_receives_at_the_granted_qos(cell: MqttCell, granted: int) -> None:
+    """What is published at QoS 2 arrives at the lower QoS that the subscription asked for."""
+    topic = cell.topic("lower")
+    writer = cell.reference()
+    client = cell.connected()
+    client.subscribe(topic, qos=granted)
+    wanted = [Delivered(topic, cell.payload(), granted) for _ in range(2)]
+    for message in wanted:
+        writer.publish(topic, message.payload, qos=2)
+    cell.expect_delivered(client, wanted, expected=f"the crate delivers each message once, at QoS {granted}")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-3.3.5-1", "section 3.3.5: overlapping subscriptions"],
+)
+def test_overlapping_filters(cell: MqttCell) -> None:
+    """A message that two filters of the client match is delivered; the broker may send it once or twice."""
+    topic, payload, marker = cell.topic("a", "b"), cell.payload(), cell.payload()
+    writer = cell.reference()
+    client = cell.connected()
+    client.subscribe(cell.topic("+", "b"), qos=1)
+    client.subscribe(cell.topic("#"), qos=1)
+    for sent in (payload, marker):
+        writer.publish(topic, sent, qos=1)
+    got = cell.delivered_until(client, marker)
+    cell.expect(
+        len(got) in (1, 2) and all(message.is_same(Delivered(topic, payload)) for message in got),
+        expected="the crate delivers the message once or twice, and then the marker",
+        observed=f"before the marker the crate got {listed(got)}",
+    )

@@ -11,8 +11,6 @@ import itertools
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -42,10 +40,10 @@ from harness.model import (
 from harness.paths import SCENARIOS
 from harness.scenario import scenario, scenario_of
 from harness.store import RunFolder
+from tests.saboteurs.mqtt.cases import BROKEN, CASES, FAIL, UNPROVEN, Case, Params
 from tests.saboteurs.mqtt_clients import CLIENTS, CONVERSATIONS
 
 Function = Callable[..., None]
-Params = tuple[tuple[str, Any], ...]
 
 
 # -- which scenarios there are -------------------------------------------------------------------------
@@ -77,206 +75,6 @@ def _variants(function: Function) -> list[Params]:
 FUNCTIONS = _load()
 EVERY = [(name, params) for name, function in FUNCTIONS.items() for params in _variants(function)]
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.MQTT_3_1_1 in c.dialects)
-
-
-# -- who is caught by what -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Case:
-    """A saboteur, the scenario that catches it, and what the report says."""
-
-    saboteur: str
-    scenario: str
-    verdict: Verdict
-    reason: str
-    params: Params = field(default=())
-
-    @property
-    def id(self) -> str:
-        """As pytest shows it."""
-        return "-".join([self.saboteur, self.scenario, *(f"{name}{value}" for name, value in self.params)])
-
-
-def _qos(value: int) -> Params:
-    return (("qos", value),)
-
-
-def _certificate(value: str) -> Params:
-    return (("certificate", value),)
-
-
-FAIL, TIMEOUT, CRASH, BROKEN = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH, Verdict.BROKEN
-
-#: The slow ones stand apart, because xdist hands out neighbours together; otherwise by topic.
-CASES = [
-    Case(
-        "never-pings",
-        "stays_connected_while_idle",
-        FAIL,
-        r"one connection over 12.5 s of silence; observed the crate made 2 connections",
-    ),
-    # connecting and leaving
-    Case("ignores-keep-alive", "connects", FAIL, r"keep-alive 5 s; observed .*k60"),
-    Case("never-answers", "connects", TIMEOUT, r"CONNECT is accepted, within .* s; observed no answer to connect"),
-    Case(
-        "takes-refusal-for-success",
-        "reports_a_wrong_password",
-        FAIL,
-        r"because the broker refused the password; observed the crate reported success",
-    ),
-    Case("forgets-credentials", "logs_in_with_a_password", FAIL, r"the broker knows the client as probe; observed"),
-    Case(
-        "leaves-without-disconnect",
-        "disconnects_gracefully",
-        FAIL,
-        r"gets DISCONNECT; observed .*closed its connection",
-    ),
-    Case(
-        "forgets-to-resubscribe",
-        "is_subscribed_again_after_a_broker_restart",
-        FAIL,
-        r"subscribed again within \d+ s; observed the broker logged no second SUBSCRIBE",
-    ),
-    Case(
-        "leaves-without-disconnect",
-        "is_not_published_after_disconnect",
-        FAIL,
-        r"the marker, and no will: .*; observed the subscriber got .*on \w+/will, QoS 1 · 32 bytes",
-    ),
-    Case("forgets-the-will", "is_published_when_the_connection_breaks", FAIL, r"gets the will: .*observed .*nothing"),
-    Case("always-clean", "gets_what_came_while_it_was_away", FAIL, r"it said that no session is present"),
-    Case(
-        "always-clean-and-lies",
-        "gets_what_came_while_it_was_away",
-        FAIL,
-        r"the crate delivers what came meanwhile: .*observed the crate got nothing",
-    ),
-    Case("never-clean", "clean_session_forgets", FAIL, r"only the new subscription's: .*the crate got .*/before"),
-    # publishing
-    Case("flips-a-sent-bit", "publishes", FAIL, r"SHA-256 \w+\).*observed the subscriber got .*SHA-256", _qos(0)),
-    Case("stays-away", "publishes_again_after_a_cut", FAIL, r"connected again within \d+ s; observed 0 attempts"),
-    Case("confirms-without-sending", "publishes", FAIL, r"each message once: .*subscriber got 32 bytes", _qos(1)),
-    Case("sends-qos1-as-qos0", "publishes", FAIL, r"QoS 1 · .*the subscriber got .*QoS 0 · ", _qos(1)),
-    Case("sends-twice", "publishes", FAIL, r"each message once: .*the subscriber got .* · .* · ", _qos(2)),
-    Case("panics", "publishes", CRASH, r"status 101 during publish: panicked at src/main.rs:1:1: attempt", _qos(1)),
-    Case("sends-nul-for-empty", "publishes_an_empty_payload", FAIL, r"the subscriber got 1 bytes \(00\)"),
-    Case("sends-text", "publishes_every_byte", FAIL, r"gets the very bytes: 288 bytes.*the subscriber got \d+ bytes"),
-    Case(
-        "reconnects-in-a-tight-loop",
-        "does_not_reconnect_in_a_tight_loop",
-        FAIL,
-        r"at most 50 connection attempts in 5 s of outage; observed \d{3,} attempts",
-    ),
-    Case("truncates-large-payloads", "publishes_128_kib", FAIL, r"all 131072 bytes: .*subscriber got 65536 bytes"),
-    Case("knows-only-ascii", "publishes_to_a_utf8_topic", FAIL, r"under that topic: .*/höhe/温度/🌡.*observed"),
-    Case("ignores-retain", "sets_a_retained_message", FAIL, r"PUBLISH has RETAIN=1; observed .*\(d0, q1, r0"),
-    Case("sends-nul-for-empty", "clears_a_retained_message", FAIL, r"only the marker .*got 1 bytes \(00\).*retained"),
-    # receiving
-    Case("flips-a-received-bit", "receives", FAIL, r"SHA-256 \w+\).*observed the crate got .*SHA-256", _qos(0)),
-    Case("reorders", "receives", FAIL, r"each message once: .* · .*; observed the crate got 32 bytes", _qos(1)),
-    Case(
-        "panics-on-loss",
-        "publishes_again_after_a_broker_restart",
-        CRASH,
-        r"exited with status 101 .*panicked at src/main.rs:1:1: called `Result::unwrap\(\)`",
-    ),
-    Case("overwrites-memory", "receives", CRASH, r"the probe was killed by SIGSEGV during wait", _qos(1)),
-    Case("delivers-twice", "receives", FAIL, r"each message once: .*the crate got .* · .* · ", _qos(2)),
-    Case("drops-empty-messages", "receives_an_empty_payload", FAIL, r"the empty message, .*observed the crate got 32"),
-    Case("receives-text", "receives_every_byte", FAIL, r"the very bytes: 288 bytes.*the crate got \d+ bytes"),
-    Case("truncates-large-payloads", "receives_128_kib", FAIL, r"all 131072 bytes: .*the crate got 65536 bytes"),
-    Case("knows-only-ascii", "receives_from_a_utf8_topic", FAIL, r"the crate got .* on \w+/h\?he/\?\?/\?"),
-    Case(
-        "swallows-while-offline",
-        "drops_nothing_silently_while_offline",
-        FAIL,
-        r"took the message over, reported no error, and it never arrived",
-    ),
-    Case("takes-all-for-retained", "receives_a_retained_message", FAIL, r"not retained: .*the crate got .*retained"),
-    # both ways
-    Case("publishes-elsewhere", "talks_to_itself", FAIL, r"the crate got 32 bytes \(SHA-256 \w+\) on \w+/own", _qos(0)),
-    Case("acknowledges-without-delivering", "talks_to_itself", FAIL, r"other client .*the crate got 32 bytes", _qos(1)),
-    Case("shares-one-client-id", "talks_to_itself", FAIL, r"the crate got|publish ended with", _qos(2)),
-    # subscribing
-    Case("plus-spans-levels", "single_level_wildcard", FAIL, r"what matches `\+`.*the crate got .*/a/b/state"),
-    Case("misses-the-parent", "multi_level_wildcard", FAIL, r"the parent and everything .*the crate got .*/tree/a"),
-    Case(
-        "sends-qos1-as-qos0",
-        "loses_no_qos1_message_across_a_cut",
-        FAIL,
-        r"took the message over, reported no error, and it never arrived",
-    ),
-    Case("subscribes-to-the-first", "several_filters_in_one_subscribe", FAIL, r"each filter: .*got [^·]*, and nothing"),
-    Case(
-        "mixes-subscriptions-up",
-        "several_filters_in_one_subscribe",
-        FAIL,
-        r"the crate got .*/one.* · .*/one.* · .*/one",
-    ),
-    Case("pretends-to-unsubscribe", "unsubscribes", FAIL, r"only the other filter's arrives: .*got .*/ended"),
-    Case("unsubscribes-locally", "unsubscribes", TIMEOUT, r"the broker gets UNSUBSCRIBE; observed the broker did not"),
-    Case(
-        "takes-any-suback-for-success",
-        "reports_a_refused_subscription",
-        FAIL,
-        r"told that the broker refused its subscription; observed the crate reported success",
-    ),
-    # again, and not twice
-    Case("forgets-dup", "sends_again_as_a_duplicate", FAIL, r"\(d1, q1, r0, m1; observed .*\(d0, q1, r0, m1", _qos(1)),
-    Case("forgets-dup", "sends_again_as_a_duplicate", FAIL, r"\(d1, q2, r0, m1; observed .*\(d0, q2, r0, m1", _qos(2)),
-    Case("delivers-twice", "delivers_qos2_once_across_a_cut", FAIL, r"the message once, .*the crate got .* · .* · "),
-    Case(
-        "reconnects-in-a-tight-loop",
-        "does_not_fight_over_a_client_id",
-        FAIL,
-        r"at most 50 new connections in 5 s; observed \d{3,} connections",
-    ),
-    # TLS
-    Case("speaks-plain", "works_over_tls", TIMEOUT, r"CONNECT is accepted, within .*; observed no answer to connect"),
-    Case(
-        "trusts-any-certificate",
-        "refuses_a_bad_certificate",
-        FAIL,
-        r"as the certificate is bad \(unknown-ca\); observed the crate reported success",
-        _certificate("unknown-ca"),
-    ),
-    Case(
-        "ignores-the-host-name",
-        "refuses_a_bad_certificate",
-        FAIL,
-        r"as the certificate is bad \(other-host\); observed the crate reported success",
-        _certificate("other-host"),
-    ),
-    Case(
-        "ignores-expiry",
-        "refuses_a_bad_certificate",
-        FAIL,
-        r"as the certificate is bad \(expired\); observed the crate reported success",
-        _certificate("expired"),
-    ),
-    Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs8"),)),
-    Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs1"),)),
-    # ours, and no fault of a crate
-    Case("lacks-the-will", "is_published_when_the_connection_breaks", BROKEN, r"'will'.*crates.toml does not declare"),
-    Case(
-        "claims-unsubscribe", "unsubscribes", BROKEN, r"hello claims unsubscribe, and unsubscribe replied not_written"
-    ),
-    Case("prints-a-log", "connects", BROKEN, r"printed 'performing hello' on standard output.*logs belong on standard"),
-    Case("floods-standard-output", "connects", BROKEN, r"events that nobody asked for|no answer to op_"),
-    Case("answers-unknown-ids", "connects", BROKEN, r"answered command 2, which was not asked; 1 was"),
-    Case("takes-any-operation", "connects", BROKEN, r"did not refuse the operation op_\w+, which nobody knows"),
-    Case("ignores-unknown-fields", "connects", BROKEN, r"did not refuse the field field_\w+ of \w+, which nobody"),
-    Case("invents-an-operation", "connects", BROKEN, r"claims operations that WIRE.md does not have: teleport"),
-    Case("writes-a-wrong-event", "receives", BROKEN, r"the event message is not as WIRE.md has it: payload", _qos(0)),
-    Case(
-        "dies-at-hello", "connects", BROKEN, r"cannot introduce itself: the probe exited with status 127 during hello"
-    ),
-    Case("stays-after-the-end", "connects", BROKEN, r"did not exit after its standard input ended"),
-]
-
-#: Scenarios for which there is no saboteur, with the reason.
-UNPROVEN: dict[tuple[str, Params], str] = {}
 
 
 # -- measuring -----------------------------------------------------------------------------------------
@@ -312,6 +110,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (peer, mqtt, mqtt_client):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, seconds)
+    for name, value in {"notice": 12.0, "answer": 11.0, "many": 60, "connections": 40}.items():
+        monkeypatch.setattr(MqttCell, name, value)
 
 
 def _line() -> BrokerLine:
@@ -350,7 +150,9 @@ def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, 
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.id, marks=[pytest.mark.full] if case.slow else []) for case in CASES]
+)
 def test_saboteur_is_caught(bench: Bench, case: Case, record_property: Callable[[str, object], None]) -> None:
     """The verdict is right, and the reason lets a human see what is wrong."""
     cell = _measure(bench, _crate(case.saboteur), FUNCTIONS[case.scenario], case.params, control=CONTROL)

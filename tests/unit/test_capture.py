@@ -242,6 +242,20 @@ def test_holds_what_the_peer_sends_and_passes_it_on_in_one_piece(
     assert sent == received == b"onetwothree"
 
 
+def test_releases_one_end_and_goes_on_holding_the_other(relay: Relay, connect: Connect) -> None:
+    client = connect()
+    relay.hold("ab")
+    client.sendall(b"ping")
+    assert relay.await_held(10)
+    relay.release("a")
+    client.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    client.settimeout(10)
+    relay.release("b")
+    assert _receive(client, 4) == b"ping"
+
+
 def test_an_end_that_is_held_back_passes_after_the_bytes(relay: Relay, connect: Connect, echo: _Echo) -> None:
     client = connect()
     _talk(client, b"before")
@@ -250,6 +264,7 @@ def test_an_end_that_is_held_back_passes_after_the_bytes(relay: Relay, connect: 
     client.shutdown(socket.SHUT_WR)
     time.sleep(0.1)
     assert not echo.ends, "for the peer the connection is still there"
+    assert relay.left == 1
     relay.release()
     assert _receive(client, 10) == b"last words"
     assert client.recv(1) == b""

@@ -52,6 +52,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.capture",
         "harness.certificates",
         "harness.peers",
+        "harness.probes.footprint",
         "harness.probes.talk",
         "harness.probes.transcript",
         "harness.references",

@@ -1,0 +1,98 @@
+"""Lies about what is published."""
+
+from __future__ import annotations
+
+from harness.references.mqtt import Received
+from harness.wire import mqtt
+from harness.wire.messages import decode
+from tests.saboteurs.mqtt.liar import CONFIRMED, Liar, altered, with_payload
+
+
+class FlipsASentBit(Liar):
+    """Publishes with the last bit of the payload flipped."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Flip it."""
+        payload = decode(request.payload)
+        return with_payload(request, payload[:-1] + bytes([payload[-1] ^ 1]))
+
+
+class ConfirmsWithoutSending(Liar):
+    """Reports a publish as complete and sends nothing."""
+
+    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+        """Send nothing."""
+        return CONFIRMED
+
+
+class SendsTwice(Liar):
+    """Publishes each message twice, each time with a packet id of its own, so that QoS 2 does not notice."""
+
+    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+        """Do it once more."""
+        super().lie_in_publish(request)
+        return super().lie_in_publish(request)
+
+
+class PublishesElsewhere(Liar):
+    """Publishes to a topic below the one that was asked for."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Append a level."""
+        return request.model_copy(update={"topic": f"{request.topic}/x"})
+
+
+class SendsQos1AsQos0(Liar):
+    """Publishes at QoS 0 what should go at QoS 1, and reports it as acknowledged."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Lower it."""
+        return request.model_copy(update={"qos": 0}) if request.qos == 1 else request
+
+
+class IgnoresRetain(Liar):
+    """Publishes without RETAIN."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Drop the flag."""
+        return request.model_copy(update={"retain": False})
+
+
+class SendsNulForEmpty(Liar):
+    """Publishes a zero byte where the payload should be empty."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Fill it."""
+        return request if request.payload else with_payload(request, b"\0")
+
+
+class SendsText(Liar):
+    """Publishes payloads as UTF-8 text, with the replacement character for what is none."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Decode and encode."""
+        return with_payload(request, decode(request.payload).decode("utf-8", "replace").encode())
+
+
+class TruncatesLargePayloads(Liar):
+    """Keeps the first 64 KiB of a payload, both ways."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Cut."""
+        return with_payload(request, decode(request.payload)[:65536])
+
+    def lie_in_delivery(self, message: Received) -> None:
+        """Cut."""
+        super().lie_in_delivery(altered(message, payload=message.payload[:65536]))
+
+
+class KnowsOnlyAscii(Liar):
+    """Puts question marks into topics for what is not ASCII, both ways."""
+
+    def changed(self, request: mqtt.PublishRequest) -> mqtt.PublishRequest:
+        """Replace."""
+        return request.model_copy(update={"topic": request.topic.encode("ascii", "replace").decode()})
+
+    def lie_in_delivery(self, message: Received) -> None:
+        """Replace."""
+        super().lie_in_delivery(altered(message, topic=message.topic.encode("ascii", "replace").decode()))
