@@ -135,6 +135,7 @@ class Relay:
         self.failed_handshakes: list[str] = []
         self._delay = 0.0
         self._refusing = False
+        self._cut_after: int | None = None
         self._holding = asyncio.Event()
         self._holding.set()
         self._held = threading.Event()
@@ -180,6 +181,10 @@ class Relay:
     def release(self) -> None:
         """Pass on again what comes from clients."""
         self._loop.run(self._on_loop(self._holding.set))
+
+    def cut_next_answer(self, after: int) -> None:
+        """Break the connection on which the peer sends next, once `after` bytes of that have reached the client."""
+        self._loop.run(self._on_loop(lambda: setattr(self, "_cut_after", after)))
 
     def refuse_for(self, seconds: float) -> None:
         """Go on refusing for `seconds` and then serve again; returns at once."""
@@ -293,6 +298,13 @@ class Relay:
                 if end == "b" and not connection.answered:
                     connection.answered = True
                     self._served += 1
+                if end == "b" and self._cut_after is not None:
+                    size, self._cut_after = self._cut_after, None
+                    connection.flow.data(end, chunk[:size])
+                    target.write(chunk[:size])
+                    await target.drain()
+                    connection.abort(end, "cut by the scenario in the middle of an answer")
+                    return
                 connection.flow.data(end, chunk)
                 target.write(chunk)
                 await target.drain()

@@ -265,6 +265,7 @@ class Scenario:
     features: tuple[str, ...] = ()
     own_broker: bool = False
     since: str = ""
+    until: str = ""
     deadline: float = 30.0
     timer: float = 0.0
 

@@ -26,6 +26,7 @@ def scenario(
     features: Sequence[str] = (),
     own_broker: bool = False,
     since: str = "",
+    until: str = "",
     deadline: float = 30.0,
     timer: float = 0.0,
 ) -> Callable[[_Function], _Function]:
@@ -44,6 +45,7 @@ def scenario(
         features: what crates.toml may declare as unsupported, and then ends the scenario as `unsupported`.
         own_broker: start a broker for this attempt alone, because the scenario hurts it.
         since: the first release line of the broker that has what the scenario asks for; empty where all have it.
+        until: the first release line that has it no longer; empty where none lacks it.
         deadline: seconds that the crate may take in all.
         timer: seconds of `deadline` that a protocol timer takes, which no client can shorten.
     """
@@ -71,6 +73,7 @@ def scenario(
                 features=tuple(features),
                 own_broker=own_broker,
                 since=since,
+                until=until,
                 deadline=deadline,
                 timer=timer,
             ),

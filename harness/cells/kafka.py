@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ _LISTENER = 300.0
 class KafkaCell(PeerCell):
     """One attempt at a Kafka scenario."""
 
+    #: Kafka's own client too reports a topic that is not there as a TimeoutException.
+    giving_up_is_an_error = True
+
     def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: Peer, folder: Path) -> None:
         # Before the attempt's clock starts: waiting for other cells is not the crate's time.
         self._listener, self._lock = _take_listener(bench, peer)
@@ -60,12 +63,17 @@ class KafkaCell(PeerCell):
         self._names += 1
         return f"{self.token}-{what}{self._names}"
 
-    def topic(self, partitions: int = 1, **configs: str) -> str:
+    def topic(self, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
         """A new topic, whose partitions have leaders."""
         topic = self.name("topic")
-        self.reference.create_topic(topic, partitions, **configs)
+        self.reference.create_topic(topic, partitions, configs)
         self._topics[topic] = partitions
         return topic
+
+    def make_again(self, topic: str) -> None:
+        """Delete a topic of this attempt and create it again."""
+        self.reference.delete_topic(topic)
+        self.reference.create_topic(topic, self._topics[topic])
 
     def user(self, mechanism: str) -> Sasl:
         """A user whom the broker knows, for PLAIN the one in its settings, for SCRAM a new one."""
@@ -123,6 +131,16 @@ class KafkaCell(PeerCell):
             found.append(record)
         self._expect_records(found, records, expected, "the crate delivered")
         return found
+
+    def delivered_to(self, clients: Sequence[KafkaClient], count: int, *, expected: str) -> list[list[Delivered]]:
+        """What each client delivers, until there are `count` records in all or no more come."""
+        shares: list[list[Delivered]] = [[] for _ in clients]
+        end = time.monotonic() + DELIVERY
+        while sum(map(len, shares)) < count and time.monotonic() < end:
+            for client, share in zip(clients, shares, strict=True):
+                while (record := client.next_record(0.2, expected)) is not None:
+                    share.append(record)
+        return shares
 
     def _expect_records(self, found: list[Delivered], wanted: list[Delivered], expected: str, what: str) -> None:
         def place(record: Delivered) -> tuple[str, int]:

@@ -81,10 +81,10 @@ class KafkaClient(PeerClient):
         placements: list[dict[str, Any]] = self.call("produce", request, expected, within)["placements"]
         return placements
 
-    def consume(self, *topics: str, start: str | int = "earliest", **options: Any) -> None:
+    def consume(self, *topics: str, start: str | int = "earliest", within: float = 0, **options: Any) -> None:
         """Start reading; `options` as `ConsumeRequest` has them."""
         request = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})
-        self.call("consume", request, f"reading from {start} begins")
+        self.call("consume", request, f"reading from {start} begins", within)
 
     def next_record(self, within: float, expected: str) -> Delivered | None:
         """The next record that the crate delivers; null where none came within `within` seconds."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import UserScramCredentialUpsertion
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.partitioner import murmur2
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -69,7 +69,7 @@ class KafkaReference:
         self._closing = contextlib.ExitStack()
         self._admin_client: Any = None
         self._reader_client: Any = None
-        self._producers: dict[str, Any] = {}
+        self._producers: dict[tuple[str, bool], Any] = {}
 
     def log_to(self, write: Callable[[str], None]) -> None:
         """Hand what the library warns of to `write`, until `close`; all references of the process share its log."""
@@ -81,15 +81,27 @@ class KafkaReference:
 
     # -- topics ------------------------------------------------------------------------------------
 
-    def create_topic(self, topic: str, partitions: int = 1, **configs: str) -> None:
+    def create_topic(self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
         """Create a topic and wait until the leader of each partition answers as such.
 
         Metadata names leaders a moment before the brokers know that they are.
         """
-        wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+        wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": dict(configs or {})}
         with _step(f"create the topic {topic}"):
-            self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
+            self._create(topic, wanted)
             self._reader().end_offsets([TopicPartition(topic, number) for number in range(partitions)])
+
+    def _create(self, topic: str, wanted: dict[str, Any]) -> None:
+        """Create it, where a topic of the name may be going away: brokers with ZooKeeper delete in their own time."""
+        end = time.monotonic() + STEP
+        while True:
+            try:
+                self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
+                return
+            except TopicAlreadyExistsError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def await_topics(self, topics: Mapping[str, int], within: float) -> None:
         """Wait until the leader of each partition answers; a broker that started answers before it knows its topics.
@@ -140,10 +152,12 @@ class KafkaReference:
 
     # -- records -----------------------------------------------------------------------------------
 
-    def produce(self, topic: str, records: Sequence[Written], *, compression: str = "none") -> list[int]:
+    def produce(
+        self, topic: str, records: Sequence[Written], *, compression: str = "none", idempotent: bool = True
+    ) -> list[int]:
         """Produce records with acks from all, those of a partition in one batch where they fit; returns offsets."""
         with _step(f"produce to {topic}"):
-            producer = self._producer(compression)
+            producer = self._producer(compression, idempotent)
             futures = [
                 producer.send(
                     topic,
@@ -229,11 +243,13 @@ class KafkaReference:
             self._closing.callback(self._reader_client.close)
         return self._reader_client
 
-    def _producer(self, compression: str) -> Any:
-        if compression not in self._producers:
+    def _producer(self, compression: str, idempotent: bool) -> Any:
+        wanted = (compression, idempotent)
+        if wanted not in self._producers:
             producer = KafkaProducer(
                 **self._options,
                 acks="all",
+                enable_idempotence=idempotent,
                 compression_type=None if compression == "none" else compression,
                 # What is sent together stays together, so that a compressed batch holds several records.
                 linger_ms=50,
@@ -241,9 +257,9 @@ class KafkaReference:
                 max_request_size=REQUEST_LIMIT,
                 max_block_ms=int(STEP * 1000),
             )
-            self._producers[compression] = producer
+            self._producers[wanted] = producer
             self._closing.callback(producer.close, 1.0)
-        return self._producers[compression]
+        return self._producers[wanted]
 
     @contextlib.contextmanager
     def _member(self, group: str) -> Iterator[Any]:

@@ -308,6 +308,15 @@ def test_a_line_before_the_feature_is_not_asked(since: str, asked: bool) -> None
         assert (known.verdict, known.reason) == (Verdict.NOT_APPLICABLE, expected)
 
 
+@pytest.mark.parametrize(("until", "asked"), [("", True), ("2.0", False), ("2.1", True), ("1.9", False)])
+def test_a_line_after_the_feature_is_not_asked(until: str, asked: bool) -> None:
+    known = known_before(replace(SCENARIO, until=until), CRATE, LINE)
+    assert (known is None) is asked
+    if known is not None:
+        expected = f"mosquitto 2.0 cannot be asked: what this needs is gone since {until}"
+        assert (known.verdict, known.reason) == (Verdict.NOT_APPLICABLE, expected)
+
+
 # -- attempts -----------------------------------------------------------------------------------------
 
 
