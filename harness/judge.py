@@ -165,7 +165,7 @@ def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[Peer | N
     elif fresh or question.scenario.own_broker:
         # The probe first: what a lease takes must not age the broker.
         bench.probe_command(question.crate)
-        with bench.own_peer(question.line) as peer:
+        with bench.own_peer(question.line, cluster=question.scenario.cluster) as peer:
             yield peer
     else:
         bench.probe_command(question.crate)

@@ -264,6 +264,7 @@ class Scenario:
     needs: tuple[Need, ...] = ()
     features: tuple[str, ...] = ()
     own_broker: bool = False
+    cluster: bool = False
     since: str = ""
     until: str = ""
     deadline: float = 30.0

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from harness.bench import Bench, Peer
-from harness.brokers.base import RELAY_HOST
+from harness.brokers.base import CLUSTER, RELAY_HOST
 from harness.capture import Relay
-from harness.cells.doors import Door
+from harness.cells.doors import PLAIN, Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
 from harness.cells.peer import RECOVERY, PeerCell, listed
-from harness.errors import FeatureUnsupported, Mismatch, RefusedByCrate, ScenarioFault
+from harness.errors import BrokerFailed, FeatureUnsupported, Mismatch, ReferenceFailed, RefusedByCrate, ScenarioFault
 from harness.model import Crate, Scenario
 from harness.references.kafka import KafkaReference, Written
 from harness.wire.kafka import Sasl
@@ -28,6 +28,8 @@ DELIVERY = 15.0
 IDLE = 20.0
 #: Seconds that a broker may take to serve its topics again; a busy machine needs ten times what an idle one does.
 _SERVED = 60.0
+#: The way to the second broker of a cluster; PLAIN leads to the first.
+_SECOND = Door("second", listener="probe1")
 #: Seconds that a cell may wait until another one is done with the broker's listeners.
 _LISTENER = 300.0
 
@@ -50,6 +52,9 @@ class KafkaCell(PeerCell):
 
     def _open_relay(self, door: Door) -> Relay:
         """The relay to which the listener's advertised address leads, as clients follow metadata; one at a time."""
+        if self.scenario.cluster:
+            port = self.peer.broker.ports[door.listener or "probe0"]
+            return self._relay_to(door, port, listen=(RELAY_HOST, port))
         while self._relays:
             self._relays.popitem()[1].close()
         listener = self._listener.replace("probe", door.listener or "probe")
@@ -66,7 +71,7 @@ class KafkaCell(PeerCell):
     def topic(self, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
         """A new topic, whose partitions have leaders."""
         topic = self.name("topic")
-        self.reference.create_topic(topic, partitions, configs)
+        self.reference.create_topic(topic, partitions, configs, replicas=len(CLUSTER) if self.scenario.cluster else 1)
         self._topics[topic] = partitions
         return topic
 
@@ -92,7 +97,7 @@ class KafkaCell(PeerCell):
 
     def client(self) -> KafkaClient:
         """Another client of the crate, not connected yet."""
-        return KafkaClient(self, *self._start_client())
+        return KafkaClient(self, *self._start_client(), self.bootstrap)
 
     def connected(self, **options: Any) -> KafkaClient:
         """Another client of the crate, connected; `options` as `KafkaClient.connect` has them."""
@@ -102,7 +107,9 @@ class KafkaCell(PeerCell):
 
     def fresh_reference(self) -> KafkaReference:
         """A reference client straight at the broker, which knows of no earlier connection."""
-        reference = KafkaReference("127.0.0.1", self.peer.broker.ports["plain"], f"{self.token}-reference")
+        ports = self.peer.broker.ports
+        direct = [plain for plain, _ in CLUSTER.values()] if self.scenario.cluster else ["plain"]
+        reference = KafkaReference([f"127.0.0.1:{ports[name]}" for name in direct], f"{self.token}-reference")
         self._closing.callback(reference.close)
         return reference
 
@@ -168,16 +175,50 @@ class KafkaCell(PeerCell):
 
         self.expect_soon(check, expected=expected)
 
-    def hurt(self, how: str) -> None:
-        """Cut the client's connections, or restart or kill the broker; returns once the topics are served again."""
+    def hurt(self, how: str, topic: str) -> None:
+        """Cut the client's connections, restart or kill the broker, or kill the topic's leader in a cluster.
+
+        Returns once the topics are served again.
+        """
         if how == "cut":
             self.remark(f"cut {self.relay().cut()} connections")
             return
-        if how == "restart":
+        if how == "leader":
+            self._kill_leader(topic)
+        elif how == "restart":
             self.peer.control.restart()
         else:
             self.peer.control.kill()
         self.fresh_reference().await_topics(self._topics, _SERVED)
+
+    def bootstrap(self, door: Door) -> list[str]:
+        """The addresses that the crate's client is given; of a cluster those of all brokers."""
+        doors = [PLAIN, _SECOND] if self.scenario.cluster else [door]
+        return [f"{RELAY_HOST}:{self.relay(each).endpoint[1]}" for each in doors]
+
+    def _kill_leader(self, topic: str) -> None:
+        """Kill the broker that leads the topic's first partition, and wait until the other one does."""
+        leader, _ = self._await_leader(topic, lambda _leader, in_sync: in_sync == len(CLUSTER))
+        self.peer.control.kill_node(leader)
+        self.remark(f"killed the leader, node {leader}")
+        self._await_leader(topic, lambda now, _in_sync: now not in (leader, -1))
+
+    def _await_leader(self, topic: str, right: Callable[[int, int], bool]) -> tuple[int, int]:
+        """Wait until the topic's leader and the number of brokers in sync are as `right` wants them."""
+        end = time.monotonic() + _SERVED
+        while True:
+            # A reference that tries a killed broker first fails.
+            with contextlib.suppress(ReferenceFailed):
+                found = self.fresh_reference().leader(topic)
+                if right(*found):
+                    return found
+            if time.monotonic() > end:
+                raise BrokerFailed(f"{topic} did not get the leader or the replicas that it needs in {_SERVED:g} s")
+            time.sleep(0.2)
+
+    def connections(self) -> int:
+        """How often the crate's clients have tried to connect so far, to whatever broker."""
+        return sum(relay.accepted for relay in self._relays.values())
 
     def keep_producing(self, client: KafkaClient, topic: str, record: Written) -> None:
         """Produce, and where that ends in an error again after a second, as an application would, until it works."""
@@ -231,7 +272,7 @@ class _Patience:
         self._cell = cell
         self._expected = expected
         self._started = self._tried = time.monotonic()
-        self._connections = cell.relay().accepted
+        self._connections = cell.connections()
 
     @property
     def left(self) -> float:
@@ -244,7 +285,7 @@ class _Patience:
         Raises:
             Mismatch: there will be none.
         """
-        now, connections = time.monotonic(), self._cell.relay().accepted
+        now, connections = time.monotonic(), self._cell.connections()
         if connections > self._connections:
             self._connections, self._tried = connections, now
         observed = ""

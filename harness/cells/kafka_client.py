@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.brokers.base import RELAY_HOST
 from harness.cells.doors import PLAIN, Door
-from harness.cells.peer import PeerClient, described
+from harness.cells.peer import PeerCell, PeerClient, described
+from harness.probes.talk import ProbeProcess
 from harness.references.kafka import Written
 from harness.wire import kafka
 from harness.wire.messages import decode, encode
@@ -50,6 +51,13 @@ def _of(data: bytes | None) -> str:
 class KafkaClient(PeerClient):
     """The crate's Kafka client."""
 
+    def __init__(
+        self, cell: PeerCell, process: ProbeProcess, name: str, bootstrap: Callable[[Door], list[str]]
+    ) -> None:
+        super().__init__(cell, process, name)
+        #: The addresses behind a door that the client is given.
+        self._bootstrap = bootstrap
+
     def connect(
         self,
         within: float = CALL,
@@ -60,7 +68,7 @@ class KafkaClient(PeerClient):
     ) -> None:
         """Make a client and load the metadata."""
         address = self._cell.address(door, shows_certificate=shows_certificate)
-        fields = {"bootstrap": [f"{RELAY_HOST}:{address['port']}"], "client_id": self.id, "tls": address.get("tls")}
+        fields = {"bootstrap": self._bootstrap(door), "client_id": self.id, "tls": address.get("tls")}
         fields["sasl"] = sasl and sasl.model_dump()
         request = kafka.ConnectRequest.model_validate(fields)
         self.call("connect", request, "the client connects", within)

@@ -290,7 +290,7 @@ def as_event(record: Read) -> kafka.Consumed:
         headers=[
             kafka.Header(key=key, value=None if value is None else encode(value)) for key, value in record.headers
         ],
-        timestamp_ms=str(record.timestamp_ms),
+        timestamp_ms=None if record.timestamp_ms is None else str(record.timestamp_ms),
     )
 
 

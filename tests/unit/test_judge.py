@@ -102,7 +102,7 @@ class StubBench:
         return self._peer("shared")
 
     @contextlib.contextmanager
-    def own_peer(self, _line: BrokerLine) -> Iterator[SimpleNamespace]:
+    def own_peer(self, _line: BrokerLine, *, cluster: bool = False) -> Iterator[SimpleNamespace]:
         yield self._peer(f"own{sum(name.startswith('own') for name in self.peers) + 1}")
 
     def _peer(self, name: str) -> SimpleNamespace:
