@@ -173,21 +173,21 @@ class Bench:
         return peer
 
     @contextlib.contextmanager
-    def own_peer(self, line: BrokerLine) -> Iterator[Peer]:
-        """A fresh broker for one attempt, removed afterwards."""
-        peer = Peer(line, RunningBroker.from_json(self._start(line)))
+    def own_peer(self, line: BrokerLine, *, cluster: bool = False) -> Iterator[Peer]:
+        """A fresh broker for one attempt, removed afterwards; as a cluster of nodes where the attempt needs that."""
+        peer = Peer(line, RunningBroker.from_json(self._start(line, cluster=cluster)))
         try:
             yield peer
         finally:
             peer.control.remove()
             peer.close()
 
-    def _start(self, line: BrokerLine) -> dict[str, Any]:
+    def _start(self, line: BrokerLine, *, cluster: bool = False) -> dict[str, Any]:
         module = BROKERS[line.broker]
         image = Image(
             **self.leases.obtain(f"image-{line.id}", lambda: asdict(providers.obtain(module, line, self.say)))
         )
-        return providers.start(module, line, image, self.mark).to_json()
+        return providers.start(module, line, image, self.mark, cluster=cluster).to_json()
 
     # -- crates ------------------------------------------------------------------------------------
 

@@ -149,6 +149,7 @@ class Relay:
         self.failed_handshakes: list[str] = []
         self._delay = 0.0
         self._refusing = False
+        self._cut_after: int | None = None
         self._drip = 0.0
         self._free = {"a": asyncio.Event(), "b": asyncio.Event()}
         for free in self._free.values():
@@ -207,6 +208,10 @@ class Relay:
         """Pass on again what these ends send; what one of them sent meanwhile is passed on in one piece."""
         self._loop.run(self._on_loop(lambda: self._let_go(ends)))
 
+    def cut_next_answer(self, after: int) -> None:
+        """Break the connection on which the peer sends next, once `after` bytes of that have reached the client."""
+        self._loop.run(self._on_loop(lambda: setattr(self, "_cut_after", after)))
+
     def refuse_for(self, seconds: float) -> None:
         """Go on refusing for `seconds` and then serve again; returns at once."""
         self._loop.run(self._on_loop(lambda: self._loop.later(seconds, self._serve_again)))
@@ -262,6 +267,17 @@ class Relay:
                     connection.targets[end].write(bytes(kept))
                 kept.clear()
             self._free[end].set()
+
+    async def _cut_inside(
+        self, connection: _Connection, target: asyncio.StreamWriter | TlsStream, chunk: bytes
+    ) -> None:
+        """Pass on the beginning of an answer, and break the connection."""
+        size, self._cut_after = self._cut_after, None
+        self._count_answer(connection, "b")
+        connection.flow.data("b", chunk[:size])
+        target.write(chunk[:size])
+        await target.drain()
+        connection.abort("b", "cut by the scenario in the middle of an answer")
 
     def _count_answer(self, connection: _Connection, end: str) -> None:
         if end == "b" and not connection.answered:
@@ -324,6 +340,9 @@ class Relay:
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 if connection.over:
+                    return
+                if end == "b" and self._cut_after is not None:
+                    await self._cut_inside(connection, target, chunk)
                     return
                 connection.flow.data(end, chunk)
                 if not self._free[end].is_set():

@@ -96,6 +96,9 @@ def known_before(scenario: Scenario, crate: Crate, line: BrokerLine | None = Non
     if line is not None and scenario.since and line.is_before(scenario.since):
         reason = f"{line.broker} {line.line} cannot be asked: what this needs came with {scenario.since}"
         return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
+    if line is not None and scenario.until and not line.is_before(scenario.until):
+        reason = f"{line.broker} {line.line} cannot be asked: what this needs is gone since {scenario.until}"
+        return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
     if not crate.has_probe and scenario.dialect is not Dialect.PACKAGE:
         return Attempt(Verdict.NOT_RUN, "", f"there is no probe of {crate.name} yet", 0.0)
     return None
@@ -165,7 +168,7 @@ def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[AnyPeer 
     elif fresh or question.scenario.own_broker:
         # The probe first: what a lease takes must not age the broker.
         bench.probe_command(question.crate)
-        with bench.own_peer(question.line) as peer:
+        with bench.own_peer(question.line, cluster=question.scenario.cluster) as peer:
             yield peer
     else:
         bench.probe_command(question.crate)

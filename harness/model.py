@@ -278,7 +278,9 @@ class Scenario:
     needs: tuple[Need, ...] = ()
     features: tuple[str, ...] = ()
     own_broker: bool = False
+    cluster: bool = False
     since: str = ""
+    until: str = ""
     deadline: float = 30.0
     timer: float = 0.0
 

@@ -25,7 +25,9 @@ def scenario(
     needs: Sequence[Need] = (),
     features: Sequence[str] = (),
     own_broker: bool = False,
+    cluster: bool = False,
     since: str = "",
+    until: str = "",
     deadline: float = 30.0,
     timer: float = 0.0,
 ) -> Callable[[_Function], _Function]:
@@ -43,7 +45,9 @@ def scenario(
         needs: behaviour that not every kind of crate has.
         features: what crates.toml may declare as unsupported, and then ends the scenario as `unsupported`.
         own_broker: start a broker for this attempt alone, because the scenario hurts it.
+        cluster: the attempt's own broker is a cluster, of which it can lose a node.
         since: the first release line of the broker that has what the scenario asks for; empty where all have it.
+        until: the first release line that has it no longer; empty where none lacks it.
         deadline: seconds that the crate may take in all.
         timer: seconds of `deadline` that a protocol timer takes, which no client can shorten.
     """
@@ -69,8 +73,10 @@ def scenario(
                 spec=tuple(spec),
                 needs=tuple(needs),
                 features=tuple(features),
-                own_broker=own_broker,
+                own_broker=own_broker or cluster,
+                cluster=cluster,
                 since=since,
+                until=until,
                 deadline=deadline,
                 timer=timer,
             ),

@@ -2,11 +2,13 @@
 # Starts one Kafka node with the jars in /opt/kafka/libs: KRaft, and ZooKeeper beside it for lines before 3.
 #
 # ADVERTISED: what clients are told to connect to, as advertised.listeners has it.
+# CLUSTER: not empty for a cluster of several nodes (cluster.sh).
 # JAVA_FLAGS: more flags for the node's JVM.
 # With "format" as argument it only formats the storage.
 set -eu
 
 config=$(dirname "$0")
+[ -z "${CLUSTER:-}" ] || exec /bin/sh "$config/cluster.sh"
 home=/tmp/iotyet-kafka
 mkdir -p $home
 # Sorted, because a class-data archive only fits the class path that it was made with.

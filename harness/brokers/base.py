@@ -95,6 +95,13 @@ class BrokerControl(Protocol):
     def kill(self) -> None:
         """Kill the broker (SIGKILL), start it again and wait until it answers."""
 
+    def kill_node(self, number: int) -> None:
+        """Kill one node of a cluster (SIGKILL), for good.
+
+        Raises:
+            BrokerFailed: there is no such node.
+        """
+
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""
 
@@ -110,12 +117,22 @@ class BrokerControl(Protocol):
 RELAY_HOST = "127.0.1.1"
 
 
+#: Brokers of a cluster of an advertising broker, with the listeners at which each is reached directly and through a
+#: relay.
+CLUSTER = {2: ("plain", "probe0"), 3: ("probe2", "probe1")}
+
+
 @runtime_checkable
 class Advertises(Protocol):
     """A broker module whose broker tells clients where to connect, and so has to be told before it starts."""
 
-    def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
-        """Environment variables beside those of compose.yaml, from the host port of each listener."""
+    def environment(self, ports: Mapping[str, int], *, cluster: bool = False) -> dict[str, str]:
+        """Environment variables beside those of compose.yaml, from the host port of each listener.
+
+        Args:
+            ports: by the listener's name.
+            cluster: whether the container is to run several nodes.
+        """
 
 
 @dataclass(frozen=True)

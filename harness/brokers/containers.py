@@ -69,6 +69,7 @@ def start(
     mark: Mark,
     *,
     ports: Callable[[], int] = pick_port,
+    cluster: bool = False,
 ) -> RunningBroker:
     """Start one broker and wait until it answers a real handshake.
 
@@ -78,6 +79,7 @@ def start(
         image: what `images.obtain` found for the line.
         mark: the run that the container belongs to.
         ports: gives a host port that looks free; asked again where Docker finds it taken.
+        cluster: whether the container is to run several nodes.
 
     Raises:
         Unavailable: Docker cannot be reached, or the image is of another line.
@@ -85,7 +87,7 @@ def start(
     """
     client = connect()
     try:
-        container, published = _run_container(client, module, line, image, mark, ports)
+        container, published = _run_container(client, module, line, image, mark, ports, cluster=cluster)
         try:
             await_ready(module, published, lambda: _end_of(container))
             version = logged_version(module, lambda: container.logs().decode("utf-8", "replace"))
@@ -133,11 +135,13 @@ def _run_container(
     image: Image,
     mark: Mark,
     ports: Callable[[], int],
+    *,
+    cluster: bool,
 ) -> tuple[Container, dict[str, int]]:
     service = _service(module)
     for attempt in range(1, _PORT_ATTEMPTS + 1):
         published = {listener: ports() for listener in module.listeners}
-        told = module.environment(published) if isinstance(module, Advertises) else {}
+        told = module.environment(published, cluster=cluster) if isinstance(module, Advertises) else {}
         container = client.containers.create(
             image.name,
             command=service["command"],
@@ -213,6 +217,16 @@ class ContainerControl:
         self._container.kill()
         self._container.wait()
         self._start_again()
+
+    def kill_node(self, number: int) -> None:
+        """Kill one node of a cluster (SIGKILL), for good; its process id is where compose/ has the node leave it.
+
+        Raises:
+            BrokerFailed: there is no such node.
+        """
+        killed = self._container.exec_run(["/bin/sh", "-c", f"kill -9 $(cat /tmp/iotyet-node-{number}.pid)"])
+        if killed.exit_code:
+            raise BrokerFailed(f"node {number} cannot be killed: {killed.output!r}")
 
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping
 
-from harness.brokers.base import RELAY_HOST
+from harness.brokers.base import CLUSTER, RELAY_HOST
 from harness.model import Dialect
 
 name = "kafka"
@@ -27,8 +27,13 @@ dialects: tuple[Dialect, ...] = (Dialect.KAFKA,)
 _API_VERSIONS = struct.pack(">hhih5s", 18, 0, 7, 5, b"ready")
 
 
-def environment(ports: Mapping[str, int]) -> dict[str, str]:
+def environment(ports: Mapping[str, int], *, cluster: bool = False) -> dict[str, str]:
     """What the listeners advertise, from their ports on this machine."""
+    if cluster:
+        return {"CLUSTER": "yes"} | {
+            f"ADVERTISED_{node}": f"PLAIN://127.0.0.1:{ports[plain]},PROBE0://{RELAY_HOST}:{ports[probe]}"
+            for node, (plain, probe) in CLUSTER.items()
+        }
     advertised = [f"PLAIN://127.0.0.1:{ports['plain']}"]
     advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in (*PROBES, *SASL)]
     return {"ADVERTISED": ",".join(advertised)}

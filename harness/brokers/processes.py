@@ -147,6 +147,14 @@ class ProcessControl:
         _kill(self._home)
         self.begin()
 
+    def kill_node(self, number: int) -> None:
+        """There are no clusters of processes.
+
+        Raises:
+            BrokerFailed: always.
+        """
+        raise BrokerFailed(f"there is no node {number}: clusters need Docker")
+
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""
         for process in _processes(self._home):

@@ -35,16 +35,18 @@ def obtain(module: BrokerModule, line: BrokerLine, say: Callable[[str], None]) -
         client.close()
 
 
-def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark) -> RunningBroker:
-    """Start one broker and wait until it answers a real handshake.
+def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark, *, cluster: bool = False) -> RunningBroker:
+    """Start one broker, or a cluster of several nodes, and wait until it answers a real handshake.
 
     Raises:
         Unavailable: it cannot be had, or what was found is of another line.
         BrokerFailed: it did not start.
     """
-    if image.provider == processes.PROVIDER:
-        return processes.start(module, line, image, mark)
-    return containers.start(module, line, image, mark)
+    if image.provider != processes.PROVIDER:
+        return containers.start(module, line, image, mark, cluster=cluster)
+    if cluster:
+        raise Unavailable(f"a cluster of {module.name} needs Docker ({image.note})")
+    return processes.start(module, line, image, mark)
 
 
 def control(module: BrokerModule, broker: RunningBroker) -> BrokerControl:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from harness.bench import Bench, Peer
-from harness.brokers.base import RELAY_HOST
+from harness.brokers.base import CLUSTER, RELAY_HOST
 from harness.capture import Relay
 from harness.cells.broker import BrokerCell
 from harness.cells.doors import PLAIN, Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
 from harness.cells.peer import RECOVERY, listed
-from harness.errors import FeatureUnsupported, Mismatch, RefusedByCrate, ScenarioFault
+from harness.errors import BrokerFailed, FeatureUnsupported, Mismatch, ReferenceFailed, RefusedByCrate, ScenarioFault
 from harness.model import Crate, Scenario
 from harness.references.kafka import KafkaReference, Written
 from harness.wire.kafka import Sasl
@@ -29,12 +29,17 @@ DELIVERY = 15.0
 IDLE = 20.0
 #: Seconds that a broker may take to serve its topics again; a busy machine needs ten times what an idle one does.
 _SERVED = 60.0
+#: The way to the second broker of a cluster; PLAIN leads to the first.
+_SECOND = Door("second", listener="probe1")
 #: Seconds that a cell may wait until another one is done with the broker's listeners.
 _LISTENER = 300.0
 
 
 class KafkaCell(BrokerCell):
     """One attempt at a Kafka scenario."""
+
+    #: Kafka's own client too reports a topic that is not there as a TimeoutException.
+    giving_up_is_an_error = True
 
     def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: Peer, folder: Path) -> None:
         # Before the attempt's clock starts: waiting for other cells is not the crate's time.
@@ -49,9 +54,11 @@ class KafkaCell(BrokerCell):
     def relay(self, door: Door = PLAIN) -> Relay:
         """The relay to which the listener's advertised address leads, as clients follow metadata; one at a time."""
         if door.name not in self._relays:
-            while self._relays:
-                self._relays.popitem()[1].close()
-            listener = self._listener.replace("probe", door.listener or "probe")
+            listener = door.listener or "probe0"
+            if not self.scenario.cluster:
+                listener = self._listener.replace("probe", door.listener or "probe")
+                while self._relays:
+                    self._relays.popitem()[1].close()
             self._open_door(door, listener, (RELAY_HOST, self.peer.broker.ports[listener]))
         return self._relays[door.name]
 
@@ -62,12 +69,17 @@ class KafkaCell(BrokerCell):
         self._names += 1
         return f"{self.token}-{what}{self._names}"
 
-    def topic(self, partitions: int = 1, **configs: str) -> str:
+    def topic(self, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
         """A new topic, whose partitions have leaders."""
         topic = self.name("topic")
-        self.reference.create_topic(topic, partitions, **configs)
+        self.reference.create_topic(topic, partitions, configs, replicas=len(CLUSTER) if self.scenario.cluster else 1)
         self._topics[topic] = partitions
         return topic
+
+    def make_again(self, topic: str) -> None:
+        """Delete a topic of this attempt and create it again."""
+        self.reference.delete_topic(topic)
+        self.reference.create_topic(topic, self._topics[topic])
 
     def user(self, mechanism: str) -> Sasl:
         """A user whom the broker knows, for PLAIN the one in its settings, for SCRAM a new one."""
@@ -86,7 +98,7 @@ class KafkaCell(BrokerCell):
 
     def client(self) -> KafkaClient:
         """Another client of the crate, not connected yet."""
-        return KafkaClient(self, *self._start_client())
+        return KafkaClient(self, *self._start_client(), self.bootstrap)
 
     def connected(self, **options: Any) -> KafkaClient:
         """Another client of the crate, connected; `options` as `KafkaClient.connect` has them."""
@@ -96,7 +108,9 @@ class KafkaCell(BrokerCell):
 
     def fresh_reference(self) -> KafkaReference:
         """A reference client straight at the broker, which knows of no earlier connection."""
-        reference = KafkaReference("127.0.0.1", self.peer.broker.ports["plain"], f"{self.token}-reference")
+        ports = self.peer.broker.ports
+        direct = [plain for plain, _ in CLUSTER.values()] if self.scenario.cluster else ["plain"]
+        reference = KafkaReference([f"127.0.0.1:{ports[name]}" for name in direct], f"{self.token}-reference")
         self._closing.callback(reference.close)
         return reference
 
@@ -126,6 +140,16 @@ class KafkaCell(BrokerCell):
         self._expect_records(found, records, expected, "the crate delivered")
         return found
 
+    def delivered_to(self, clients: Sequence[KafkaClient], count: int, *, expected: str) -> list[list[Delivered]]:
+        """What each client delivers, until there are `count` records in all or no more come."""
+        shares: list[list[Delivered]] = [[] for _ in clients]
+        end = time.monotonic() + DELIVERY
+        while sum(map(len, shares)) < count and time.monotonic() < end:
+            for client, share in zip(clients, shares, strict=True):
+                while (record := client.next_record(0.2, expected)) is not None:
+                    share.append(record)
+        return shares
+
     def _expect_records(self, found: list[Delivered], wanted: list[Delivered], expected: str, what: str) -> None:
         def place(record: Delivered) -> tuple[str, int]:
             return (record.topic or "", record.partition)
@@ -152,16 +176,50 @@ class KafkaCell(BrokerCell):
 
         self.expect_soon(check, expected=expected)
 
-    def hurt(self, how: str) -> None:
-        """Cut the client's connections, or restart or kill the broker; returns once the topics are served again."""
+    def hurt(self, how: str, topic: str) -> None:
+        """Cut the client's connections, restart or kill the broker, or kill the topic's leader in a cluster.
+
+        Returns once the topics are served again.
+        """
         if how == "cut":
             self.remark(f"cut {self.relay().cut()} connections")
             return
-        if how == "restart":
+        if how == "leader":
+            self._kill_leader(topic)
+        elif how == "restart":
             self.peer.control.restart()
         else:
             self.peer.control.kill()
         self.fresh_reference().await_topics(self._topics, _SERVED)
+
+    def bootstrap(self, door: Door) -> list[str]:
+        """The addresses that the crate's client is given; of a cluster those of all brokers."""
+        doors = [PLAIN, _SECOND] if self.scenario.cluster else [door]
+        return [f"{RELAY_HOST}:{self.relay(each).endpoint[1]}" for each in doors]
+
+    def _kill_leader(self, topic: str) -> None:
+        """Kill the broker that leads the topic's first partition, and wait until the other one does."""
+        leader, _ = self._await_leader(topic, lambda _leader, in_sync: in_sync == len(CLUSTER))
+        self.peer.control.kill_node(leader)
+        self.remark(f"killed the leader, node {leader}")
+        self._await_leader(topic, lambda now, _in_sync: now not in (leader, -1))
+
+    def _await_leader(self, topic: str, right: Callable[[int, int], bool]) -> tuple[int, int]:
+        """Wait until the topic's leader and the number of brokers in sync are as `right` wants them."""
+        end = time.monotonic() + _SERVED
+        while True:
+            # A reference that tries a killed broker first fails.
+            with contextlib.suppress(ReferenceFailed):
+                found = self.fresh_reference().leader(topic)
+                if right(*found):
+                    return found
+            if time.monotonic() > end:
+                raise BrokerFailed(f"{topic} did not get the leader or the replicas that it needs in {_SERVED:g} s")
+            time.sleep(0.2)
+
+    def connections(self) -> int:
+        """How often the crate's clients have tried to connect so far, to whatever broker."""
+        return sum(relay.accepted for relay in self._relays.values())
 
     def keep_producing(self, client: KafkaClient, topic: str, record: Written) -> None:
         """Produce, and where that ends in an error again after a second, as an application would, until it works."""
@@ -215,7 +273,7 @@ class _Patience:
         self._cell = cell
         self._expected = expected
         self._started = self._tried = time.monotonic()
-        self._connections = cell.relay().accepted
+        self._connections = cell.connections()
 
     @property
     def left(self) -> float:
@@ -228,7 +286,7 @@ class _Patience:
         Raises:
             Mismatch: there will be none.
         """
-        now, connections = time.monotonic(), self._cell.relay().accepted
+        now, connections = time.monotonic(), self._cell.connections()
         if connections > self._connections:
             self._connections, self._tried = connections, now
         observed = ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.brokers.base import RELAY_HOST
 from harness.cells.doors import PLAIN, Door
-from harness.cells.peer import PeerClient, described
+from harness.cells.peer import PeerCell, PeerClient, described
+from harness.probes.talk import ProbeProcess
 from harness.references.kafka import Written
 from harness.wire import kafka
 from harness.wire.messages import decode, encode
@@ -55,6 +56,13 @@ class KafkaClient(PeerClient):
 
     _cell: KafkaCell
 
+    def __init__(
+        self, cell: PeerCell, process: ProbeProcess, name: str, bootstrap: Callable[[Door], list[str]]
+    ) -> None:
+        super().__init__(cell, process, name)
+        #: The addresses behind a door that the client is given.
+        self._bootstrap = bootstrap
+
     def connect(
         self,
         within: float = CALL,
@@ -65,7 +73,7 @@ class KafkaClient(PeerClient):
     ) -> None:
         """Make a client and load the metadata."""
         address = self._cell.address(door, shows_certificate=shows_certificate)
-        fields = {"bootstrap": [f"{RELAY_HOST}:{address['port']}"], "client_id": self.id, "tls": address.get("tls")}
+        fields = {"bootstrap": self._bootstrap(door), "client_id": self.id, "tls": address.get("tls")}
         fields["sasl"] = sasl and sasl.model_dump()
         request = kafka.ConnectRequest.model_validate(fields)
         self.call("connect", request, "the client connects", within)
@@ -86,10 +94,10 @@ class KafkaClient(PeerClient):
         placements: list[dict[str, Any]] = self.call("produce", request, expected, within)["placements"]
         return placements
 
-    def consume(self, *topics: str, start: str | int = "earliest", **options: Any) -> None:
+    def consume(self, *topics: str, start: str | int = "earliest", within: float = 0, **options: Any) -> None:
         """Start reading; `options` as `ConsumeRequest` has them."""
         request = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})
-        self.call("consume", request, f"reading from {start} begins")
+        self.call("consume", request, f"reading from {start} begins", within)
 
     def next_record(self, within: float, expected: str) -> Delivered | None:
         """The next record that the crate delivers; null where none came within `within` seconds."""

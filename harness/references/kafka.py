@@ -14,7 +14,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import UserScramCredentialUpsertion
-from kafka.errors import KafkaError
+from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
 from kafka.partitioner import murmur2
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -52,7 +52,8 @@ class Read:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
-    timestamp_ms: int
+    #: Null where the record is stored in format 0, which has none.
+    timestamp_ms: int | None
 
 
 def as_read(record: Any) -> Read:
@@ -64,12 +65,12 @@ def as_read(record: Any) -> Read:
 class KafkaReference:
     """Clients of one broker, made at first use; every step waits for the broker's answer."""
 
-    def __init__(self, host: str, port: int, client_id: str) -> None:
-        self._options = {"bootstrap_servers": f"{host}:{port}", "client_id": client_id}
+    def __init__(self, brokers: Sequence[str], client_id: str) -> None:
+        self._options = {"bootstrap_servers": list(brokers), "client_id": client_id}
         self._closing = contextlib.ExitStack()
         self._admin_client: Any = None
         self._reader_client: Any = None
-        self._producers: dict[str, Any] = {}
+        self._producers: dict[tuple[str, bool], Any] = {}
 
     def log_to(self, write: Callable[[str], None]) -> None:
         """Hand what the library warns of to `write`, until `close`; all references of the process share its log."""
@@ -81,15 +82,29 @@ class KafkaReference:
 
     # -- topics ------------------------------------------------------------------------------------
 
-    def create_topic(self, topic: str, partitions: int = 1, **configs: str) -> None:
+    def create_topic(
+        self, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None, replicas: int = 1
+    ) -> None:
         """Create a topic and wait until the leader of each partition answers as such.
 
         Metadata names leaders a moment before the brokers know that they are.
         """
-        wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+        wanted = {"num_partitions": partitions, "replication_factor": replicas, "configs": dict(configs or {})}
         with _step(f"create the topic {topic}"):
-            self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
+            self._create(topic, wanted)
             self._reader().end_offsets([TopicPartition(topic, number) for number in range(partitions)])
+
+    def _create(self, topic: str, wanted: dict[str, Any]) -> None:
+        """Create it, once a topic of that name is gone and a cluster has all its brokers: both take their time."""
+        end = time.monotonic() + STEP
+        while True:
+            try:
+                self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
+                return
+            except (TopicAlreadyExistsError, InvalidReplicationFactorError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def await_topics(self, topics: Mapping[str, int], within: float) -> None:
         """Wait until the leader of each partition answers; a broker that started answers before it knows its topics.
@@ -112,6 +127,13 @@ class KafkaReference:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.1)
+
+    def leader(self, topic: str) -> tuple[int, int]:
+        """The broker that leads the topic's first partition, -1 where there is none now; and how many are in sync."""
+        with _step(f"ask for the leader of {topic}"):
+            partitions: list[dict[str, Any]] = self._admin().describe_topics([topic])[0]["partitions"]
+            first = next(found for found in partitions if found["partition_index"] == 0)
+            return int(first["leader_id"]), len(first["isr_nodes"])
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 where it is not there."""
@@ -140,10 +162,12 @@ class KafkaReference:
 
     # -- records -----------------------------------------------------------------------------------
 
-    def produce(self, topic: str, records: Sequence[Written], *, compression: str = "none") -> list[int]:
+    def produce(
+        self, topic: str, records: Sequence[Written], *, compression: str = "none", idempotent: bool = True
+    ) -> list[int]:
         """Produce records with acks from all, those of a partition in one batch where they fit; returns offsets."""
         with _step(f"produce to {topic}"):
-            producer = self._producer(compression)
+            producer = self._producer(compression, idempotent)
             futures = [
                 producer.send(
                     topic,
@@ -229,11 +253,13 @@ class KafkaReference:
             self._closing.callback(self._reader_client.close)
         return self._reader_client
 
-    def _producer(self, compression: str) -> Any:
-        if compression not in self._producers:
+    def _producer(self, compression: str, idempotent: bool) -> Any:
+        wanted = (compression, idempotent)
+        if wanted not in self._producers:
             producer = KafkaProducer(
                 **self._options,
                 acks="all",
+                enable_idempotence=idempotent,
                 compression_type=None if compression == "none" else compression,
                 # What is sent together stays together, so that a compressed batch holds several records.
                 linger_ms=50,
@@ -241,9 +267,9 @@ class KafkaReference:
                 max_request_size=REQUEST_LIMIT,
                 max_block_ms=int(STEP * 1000),
             )
-            self._producers[compression] = producer
+            self._producers[wanted] = producer
             self._closing.callback(producer.close, 1.0)
-        return self._producers[compression]
+        return self._producers[wanted]
 
     @contextlib.contextmanager
     def _member(self, group: str) -> Iterator[Any]:

@@ -56,8 +56,7 @@ class ControlClient:
                 "sasl_plain_username": request.sasl.username,
                 "sasl_plain_password": request.sasl.password,
             }
-        # Whatever keeps the client out, a wrong password for example, it logs, and reports a timeout.
-        with _failures(late=ErrorCode.IO):
+        with _failures():
             self._admin_client = KafkaAdminClient(**self._options, bootstrap_timeout_ms=_BOOTSTRAP)
         return Empty()
 
@@ -291,7 +290,7 @@ def as_event(record: Read) -> kafka.Consumed:
         headers=[
             kafka.Header(key=key, value=None if value is None else encode(value)) for key, value in record.headers
         ],
-        timestamp_ms=str(record.timestamp_ms),
+        timestamp_ms=None if record.timestamp_ms is None else str(record.timestamp_ms),
     )
 
 
@@ -312,12 +311,12 @@ def _closing(consumer: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _failures(*, definite: bool = True, late: ErrorCode = ErrorCode.TIMEOUT) -> Iterator[None]:
-    """kafka-python's errors as the contract has them; `late` is what its timeouts mean."""
+def _failures(*, definite: bool = True) -> Iterator[None]:
+    """kafka-python's errors as the contract has them."""
     try:
         yield
     except kafka_errors.KafkaTimeoutError as error:
-        raise ProbeFailure(late, f"{type(error).__name__}: {error}", definite=definite) from error
+        raise ProbeFailure(ErrorCode.TIMEOUT, f"{type(error).__name__}: {error}", definite=definite) from error
     except kafka_errors.BrokerResponseError as error:
         raise ProbeFailure(ErrorCode.REFUSED, f"{type(error).__name__}: {error}") from error
     except (kafka_errors.KafkaError, OSError) as error:

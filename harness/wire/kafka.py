@@ -90,6 +90,7 @@ class ConsumeRequest(Strict):
     partition: int | None = Field(default=None, description="null: all partitions")
     start: str = Field(description="`earliest`, `latest`, or an offset as decimal digits")
     group: str | None = None
+    join: bool = Field(default=False, description="be a member of the group, which the broker gives partitions to")
     isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     fetch_max_bytes: int | None = Field(default=None, description="bytes")
 

@@ -10,6 +10,7 @@ from harness.scenario import scenario
 
 _COMMIT = "https://kafka.apache.org/protocol.html#The_Messages_OffsetCommit"
 _FETCH = "https://kafka.apache.org/protocol.html#The_Messages_OffsetFetch"
+_JOIN = "https://kafka.apache.org/protocol.html#The_Messages_JoinGroup"
 _NEXT = "https://kafka.apache.org/documentation/#design_consumerposition"
 
 
@@ -133,3 +134,54 @@ def test_commits_nothing_that_was_not_asked_for(cell: KafkaCell) -> None:
     second = cell.connected()
     second.consume(topic, start="earliest", group=group)
     cell.expect_delivered(second, _wanted(topic, records, 0), expected="the second client delivers it again")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.DUPLICATE,
+    spec=[_JOIN],
+    capability="groups",
+    features=["group-membership"],
+    deadline=90.0,
+)
+def test_members_share_the_partitions(cell: KafkaCell) -> None:
+    """Of two members of a group each reads partitions of its own, and together they read every record once."""
+    topic, group = cell.topic(partitions=4), cell.name("group")
+    members = [cell.connected(), cell.connected()]
+    for member in members:
+        member.consume(topic, start="earliest", group=group, join=True)
+    records = [Written(b"key", cell.payload(), number % 4) for number in range(8)]
+    cell.reference.produce(topic, records)
+    shares = cell.delivered_to(members, len(records), expected="the members deliver the 8 records")
+    places = [{record.partition for record in share} for share in shares]
+    cell.expect(
+        all(places) and not places[0] & places[1] and sum(map(len, shares)) == len(records),
+        expected="each member reads partitions of its own, and no record comes twice",
+        observed=f"one reads the partitions {sorted(places[0])}, the other {sorted(places[1])}, "
+        f"{len(shares[0])} and {len(shares[1])} of 8 records",
+    )
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.LOSS,
+    spec=[_JOIN, "https://kafka.apache.org/protocol.html#The_Messages_LeaveGroup"],
+    capability="groups",
+    features=["group-membership"],
+    deadline=120.0,
+)
+def test_takes_over_from_a_member_that_left(cell: KafkaCell) -> None:
+    """When one of two members leaves the group, the other reads all partitions."""
+    topic, group = cell.topic(partitions=2), cell.name("group")
+    stays, leaves = cell.connected(), cell.connected()
+    for member in (stays, leaves):
+        member.consume(topic, start="earliest", group=group, join=True)
+    leaves.stop()
+    records = [Written(b"key", cell.payload(), number % 2) for number in range(4)]
+    cell.reference.produce(topic, records)
+    wanted = [Delivered(r.key, r.value, r.partition or 0, topic) for r in records]
+    cell.expect_delivered(stays, wanted, expected="the other member delivers the records of both partitions")

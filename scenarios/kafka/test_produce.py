@@ -388,3 +388,25 @@ def test_produces_idempotently(cell: KafkaCell) -> None:
     """With idempotence switched on, records are stored with a producer id and once each."""
     records = [Written(str(number).encode(), cell.payload()) for number in range(20)]
     _stores(cell, *records, expected="the topic holds each record once", idempotent=True)
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.DUPLICATE,
+    spec=["https://cwiki.apache.org/confluence/display/KAFKA/KIP-98"],
+    capability="transactions",
+    features=["transactions"],
+    deadline=60.0,
+)
+def test_produces_in_a_transaction(cell: KafkaCell) -> None:
+    """Records of a transaction are stored, and a marker behind them says that it was committed."""
+    topic = cell.topic()
+    records = [Written(str(number).encode(), cell.payload()) for number in range(3)]
+    client = cell.connected()
+    client.produce(topic, *records, transactional_id=cell.name("transaction"))
+    stored = [Delivered(r.key, r.value, offset=number) for number, r in enumerate(records)]
+    cell.expect_stored(topic, stored, expected="the topic holds the 3 records in their order")
+    # The coordinator answers before it has written the markers.
+    cell.await_stored(topic, 4, expected="a marker at offset 3, so that the next offset is 4")

@@ -13,6 +13,7 @@ from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario
 
+_LEADER = "https://kafka.apache.org/protocol.html#protocol_error_codes: NOT_LEADER_OR_FOLLOWER"
 _RETRIES = "https://kafka.apache.org/documentation/#producerconfigs_retries"
 
 
@@ -22,7 +23,7 @@ def _produces_again(cell: KafkaCell, hurt: str) -> None:
     before, after = Written(b"key", cell.payload()), Written(b"key", cell.payload())
     client = cell.connected()
     client.produce(topic, before)
-    cell.hurt(hurt)
+    cell.hurt(hurt, topic)
     cell.keep_producing(client, topic, after)
     found = values(cell.fresh_reference().read_all(topic))
     cell.expect(
@@ -40,7 +41,7 @@ def _reads_on(cell: KafkaCell, hurt: str) -> None:
     client = cell.connected()
     client.consume(topic, start="earliest")
     cell.expect_delivered(client, [Delivered(b"key", before.value)], expected="the crate delivers what is there")
-    cell.hurt(hurt)
+    cell.hurt(hurt, topic)
     cell.fresh_reference().produce(topic, [after])
     cell.keep_consuming(client, after.value)
 
@@ -121,3 +122,39 @@ def test_reads_on_after_a_broker_restart(cell: KafkaCell) -> None:
 def test_produces_again_after_the_broker_was_killed(cell: KafkaCell) -> None:
     """After its broker was killed and came back, the client produces again within 60 seconds."""
     _produces_again(cell, "kill")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[_LEADER],
+    capability="failover",
+    needs=[Need.RECONNECT],
+    cluster=True,
+    since="3.9",
+    deadline=180.0,
+    timer=RECOVERY,
+)
+def test_produces_again_after_the_leader_was_killed(cell: KafkaCell) -> None:
+    """Of two brokers one is killed and the other leads: the client finds it and produces within 60 seconds."""
+    _produces_again(cell, "leader")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[_LEADER],
+    capability="failover",
+    needs=[Need.RECONNECT],
+    cluster=True,
+    since="3.9",
+    deadline=180.0,
+    timer=RECOVERY,
+)
+def test_reads_on_after_the_leader_was_killed(cell: KafkaCell) -> None:
+    """Of two brokers one is killed and the other leads: the client finds it and reads on within 60 seconds."""
+    _reads_on(cell, "leader")

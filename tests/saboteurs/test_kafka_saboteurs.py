@@ -109,7 +109,7 @@ def test_saboteur_is_caught(
     # Most lies are found by waiting in vain; this is still far more than the honest client needs.
     monkeypatch.setattr("harness.cells.kafka.DELIVERY", 4.0)
     # A fresh broker for the second attempt costs seconds, and these scenarios do not hurt theirs.
-    monkeypatch.setattr(bench, "own_peer", lambda line: _Same(bench.shared_peer(line)))
+    monkeypatch.setattr(bench, "own_peer", lambda line, **_options: _Same(bench.shared_peer(line)))
     function = getattr(importlib.import_module(f"scenarios.kafka.test_{file}"), f"test_{scenario}")
     stated = scenario_of(function)
     assert stated is not None

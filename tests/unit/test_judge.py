@@ -102,7 +102,7 @@ class StubBench:
         return self._peer("shared")
 
     @contextlib.contextmanager
-    def own_peer(self, _line: BrokerLine) -> Iterator[SimpleNamespace]:
+    def own_peer(self, _line: BrokerLine, *, cluster: bool = False) -> Iterator[SimpleNamespace]:
         yield self._peer(f"own{sum(name.startswith('own') for name in self.peers) + 1}")
 
     def _peer(self, name: str) -> SimpleNamespace:
@@ -305,6 +305,15 @@ def test_a_line_before_the_feature_is_not_asked(since: str, asked: bool) -> None
     assert (known is None) is asked
     if known is not None:
         expected = f"mosquitto 2.0 cannot be asked: what this needs came with {since}"
+        assert (known.verdict, known.reason) == (Verdict.NOT_APPLICABLE, expected)
+
+
+@pytest.mark.parametrize(("until", "asked"), [("", True), ("2.0", False), ("2.1", True), ("1.9", False)])
+def test_a_line_after_the_feature_is_not_asked(until: str, asked: bool) -> None:
+    known = known_before(replace(SCENARIO, until=until), CRATE, LINE)
+    assert (known is None) is asked
+    if known is not None:
+        expected = f"mosquitto 2.0 cannot be asked: what this needs is gone since {until}"
         assert (known.verdict, known.reason) == (Verdict.NOT_APPLICABLE, expected)
 
 

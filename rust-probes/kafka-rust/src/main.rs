@@ -196,6 +196,9 @@ impl kit::kafka::Client for Probe {
         if request.isolation == Isolation::ReadCommitted {
             return Err(lacks("read-committed"));
         }
+        if request.join {
+            return Err(lacks("group-membership"));
+        }
         let connected = self.connected()?;
         connected.reading = match request.start {
             Place::At(offset) => {

@@ -202,6 +202,9 @@ pub struct Consume {
     pub partition: Option<i32>,
     pub start: Place,
     pub group: Option<String>,
+    /// Be a member of the group, which the broker gives partitions to.
+    #[serde(default)]
+    pub join: bool,
     #[serde(default)]
     pub isolation: Isolation,
     pub fetch_max_bytes: Option<i32>,

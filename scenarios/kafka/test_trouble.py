@@ -1,0 +1,101 @@
+"""When the cluster does not do as the client expects: answers that break off, topics that are not there."""
+
+from __future__ import annotations
+
+from harness.cells.kafka import KafkaCell
+from harness.cells.kafka_client import Delivered
+from harness.errors import RefusedByCrate
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.references.kafka import Written, values
+from harness.scenario import scenario
+
+_ERRORS = "https://kafka.apache.org/protocol.html#protocol_error_codes"
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/protocol.html#protocol_common"],
+    deadline=75.0,
+)
+def test_survives_an_answer_that_breaks_off(cell: KafkaCell) -> None:
+    """Where the connection ends in the middle of an answer, producing ends in an error, or in success that is true."""
+    topic = cell.topic()
+    before, record = Written(b"key", cell.payload()), Written(b"key", cell.payload())
+    client = cell.connected()
+    client.produce(topic, before)
+    cell.relay().cut_next_answer(after=5)
+    try:
+        client.produce(topic, record, within=30.0)
+    except RefusedByCrate as error:
+        cell.remark(f"an error, as it may be: {error.observed}")
+        return
+    found = values(cell.reference.read_all(topic))
+    cell.expect(
+        record.value in found,
+        expected="what is reported as stored is stored",
+        observed=f"the topic holds {len(found)} records, and not this one",
+    )
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[f"{_ERRORS}: UNKNOWN_TOPIC_OR_PARTITION"],
+    deadline=75.0,
+)
+def test_reports_an_unknown_topic_to_a_reader(cell: KafkaCell) -> None:
+    """Reading a topic that is not there ends in an error within 30 seconds."""
+    missing = cell.name("missing")
+    client = cell.connected()
+
+    def read() -> None:
+        client.consume(missing, start="earliest", within=30.0)
+        client.next_record(30.0, "reading a topic that is not there ends in an error")
+
+    cell.expect_refused(read, expected="reading a topic that is not there ends in an error")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[f"{_ERRORS}: UNKNOWN_TOPIC_OR_PARTITION", "https://cwiki.apache.org/confluence/display/KAFKA/KIP-516"],
+    deadline=150.0,
+    timer=60.0,
+)
+def test_produces_to_a_topic_that_was_made_again(cell: KafkaCell) -> None:
+    """After its topic was deleted and created again, the client produces again within 60 seconds."""
+    topic = cell.topic()
+    client = cell.connected()
+    client.produce(topic, Written(b"key", cell.payload()))
+    cell.make_again(topic)
+    record = Written(b"key", cell.payload())
+    cell.keep_producing(client, topic, record)
+    found = values(cell.fresh_reference().read_all(topic))
+    cell.expect(record.value in found, expected="the new topic holds the record", observed=f"{len(found)} others")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["https://cwiki.apache.org/confluence/display/KAFKA/KIP-74"],
+    deadline=45.0,
+)
+def test_consumes_a_record_beyond_its_fetch_limit(cell: KafkaCell) -> None:
+    """A client that is told to fetch 1000 bytes makes progress, though a record is larger."""
+    topic = cell.topic()
+    records = [Written(b"key", cell.payload(5000)), Written(b"key", cell.payload())]
+    cell.reference.produce(topic, records[:1])
+    cell.reference.produce(topic, records[1:])
+    client = cell.connected()
+    client.consume(topic, start="earliest", fetch_max_bytes=1000)
+    wanted = [Delivered(r.key, r.value, offset=number) for number, r in enumerate(records)]
+    cell.expect_delivered(client, wanted, expected="the crate delivers the large record and the next one")
