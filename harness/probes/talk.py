@@ -318,6 +318,11 @@ class ProbeProcess:
         panic = panic_message(list(self._log))
         return CrateCrash(f"the probe {how} during {op}" + (f": {panic}" if panic else ""), expected=expected)
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     # -- the end -----------------------------------------------------------------------------------
 
     def close(self, *, grace: float = EXIT_GRACE) -> int | None:
