@@ -29,6 +29,10 @@ Side = Literal["crate-binds", "crate-connects"]
 SIDES: tuple[Side, ...] = ("crate-binds", "crate-connects")
 
 
+#: Seconds for which one side waits before the other one is driven again.
+_SLICE = 0.2
+
+
 @dataclass(frozen=True)
 class Link:
     """A socket of the crate and one of the reference, joined through a relay."""
@@ -103,17 +107,25 @@ class ZmtpCell(PeerCell):
         if not reference.send(*frames, within=self.remaining(DELIVERY, expected)):
             raise CrateTimeout(f"the reference could send nothing within {DELIVERY:g} s", expected=expected)
 
-    def await_subscription(self, reference: Socket, prefix: bytes, *, on: bool = True) -> None:
-        """Wait until the reference, an XPUB, reads that the crate subscribes to `prefix`, or unsubscribes."""
+    def await_subscription(self, link: Link, prefix: bytes, *, on: bool = True) -> None:
+        """Wait until the reference, an XPUB, reads that the crate subscribes to `prefix`, or unsubscribes.
+
+        Meanwhile the crate polls: libzmq attaches a peer that connects, and tells it subscriptions, only within calls
+        on the socket.
+        """
         wanted = bytes([on]) + prefix
         expected = f"the crate's {'subscription' if on else 'cancellation'} to {prefix!r} arrives"
         end = time.monotonic() + DELIVERY
         seen = []
-        while (message := reference.receive(self.remaining(end - time.monotonic(), expected))) is not None:
+        while time.monotonic() < end:
+            message = link.reference.receive(_SLICE)
             if message == (wanted,):
                 self.remark(f"as expected: {expected}")
                 return
-            seen.append(message)
+            if message is not None:
+                seen.append(message)
+            early = link.crate.take(0)
+            self.expect(early is None, expected="nothing arrives before the subscription", observed=f"{early} came")
         raise CrateTimeout(f"the reference's XPUB read {seen or 'nothing'} within {DELIVERY:g} s", expected=expected)
 
     def await_subscriber(self, publisher: ZmtpSocket, reference: Socket, prefix: bytes) -> None:
@@ -152,7 +164,14 @@ class ZmtpCell(PeerCell):
 
     def expect_delivered(self, socket: ZmtpSocket, wanted: Sequence[Message], *, expected: str) -> None:
         """The crate delivers exactly these messages, in this order; the last one is the barrier."""
-        self.expect_sequence(wanted, socket.take, expected=expected, who="the crate")
+
+        def take(within: float) -> Message | None:
+            end = time.monotonic() + within
+            while (message := socket.take(min(within, _SLICE))) is None and time.monotonic() < end:
+                self.reference.drive()
+            return message
+
+        self.expect_sequence(wanted, take, expected=expected, who="the crate")
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ class Context:
     def __init__(self) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator: ThreadAuthenticator | None = None
+        self._sockets: list[Socket] = []
 
     def open(self, kind: str, **options: Any) -> Socket:
         """A socket of this type; options as `set_option` has them.
@@ -40,10 +41,17 @@ class Context:
         socket = self._context.socket(getattr(zmq, kind))
         for name, value in options.items():
             set_option(socket, name, value)
-        return Socket(self._context, socket)
+        self._sockets.append(Socket(socket))
+        return self._sockets[-1]
 
-    def authenticate(self, passwords: Mapping[str, str], domain: str = "*") -> None:
-        """Let only these users in, on sockets of this context that are PLAIN servers (ZAP, RFC 27)."""
+    def drive(self) -> None:
+        """Let every socket do what waits for its thread: libzmq attaches new peers only within calls on the socket."""
+        for socket in self._sockets:
+            if not socket.raw.closed:
+                socket.raw.poll(0)
+
+    def authenticate(self, domain: str, passwords: Mapping[str, str]) -> None:
+        """Let only these users in, on sockets of this context that are PLAIN servers in this domain (ZAP, RFC 27)."""
         self._authenticator = ThreadAuthenticator(self._context)
         self._authenticator.start()
         self._authenticator.configure_plain(domain, dict(passwords))
@@ -62,8 +70,7 @@ class Context:
 class Socket:
     """A socket whose every wait has a limit."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:
-        self._context = context
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.raw = socket
         self._monitor: zmq.Socket[bytes] | None = None
 

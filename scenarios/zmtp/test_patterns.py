@@ -88,7 +88,7 @@ def test_subscribes(cell: ZmtpCell, side: Side) -> None:
     """A SUB socket of the crate delivers what is published from its subscription on, in order."""
     link = cell.link("SUB", "XPUB", side)
     link.crate.subscribe()
-    cell.await_subscription(link.reference, b"")
+    cell.await_subscription(link, b"")
     payloads = [cell.payload() for _ in range(20)]
     for payload in payloads:
         cell.send(link.reference, payload)
@@ -237,7 +237,7 @@ def test_subscribes_by_messages(cell: ZmtpCell, side: Side) -> None:
     link = cell.link("XSUB", "XPUB", side)
     topic, payload = f"topic-{cell.token}".encode(), cell.payload()
     link.crate.send(b"\x01" + topic)
-    cell.await_subscription(link.reference, topic)
+    cell.await_subscription(link, topic)
     cell.send(link.reference, topic, payload)
     cell.expect_delivered(link.crate, [Message.of(topic, payload)], expected="the crate delivers the message")
 
