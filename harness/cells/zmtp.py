@@ -18,6 +18,7 @@ from harness.cells.zmtp_client import Message, ZmtpClient, ZmtpSocket
 from harness.errors import CrateTimeout
 from harness.model import Crate, Scenario
 from harness.references.zmtp import Context, Socket
+from harness.references.zmtp_raw import RawPeer
 from harness.wire.zmtp import SocketType
 
 #: The port of the guide's first examples (`tcp://*:5555`), for captures: ZMTP has no port of its own, and Wireshark
@@ -60,6 +61,12 @@ class ZmtpCell(PeerCell):
     def client(self) -> ZmtpClient:
         """Another process of the crate."""
         return ZmtpClient(self, *self._start_client())
+
+    def raw_peer(self) -> RawPeer:
+        """A peer that was written from the specification, and shares no code with the crate or the reference."""
+        peer = RawPeer()
+        self._closing.callback(peer.close)
+        return peer
 
     def link(
         self,

@@ -58,9 +58,9 @@ class ZmtpClient(PeerClient):
         self.call("open", request, f"a socket of type {kind} is made")
         return ZmtpSocket(self, self._cell, name)
 
-    def terminate(self, within: float = DELIVERY) -> None:
-        """Close every socket and end the context."""
-        self.call("terminate", zmtp.TerminateRequest(), "the context ends", within)
+    def terminate(self, within: float = DELIVERY, *, explicit: bool = False) -> None:
+        """Close every socket, end the context and make another; `explicit` as the wire has it."""
+        self.call("terminate", zmtp.TerminateRequest(explicit=explicit), "the context ends", within)
 
     def begin_terminate(self) -> Callable[[float], None]:
         """As `terminate`, and returns at once: with a function that waits for the end, given seconds."""

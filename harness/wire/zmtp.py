@@ -169,7 +169,11 @@ class CloseRequest(OnSocket):
 
 
 class TerminateRequest(Strict):
-    """Close every socket and end the context; replies when libzmq has let go of everything."""
+    """Close every socket, end the context and make another; replies when libzmq has let go of everything."""
+
+    explicit: bool = Field(
+        default=False, description="by the crate's own call for it, where a context can also be ended by dropping it"
+    )
 
 
 VOCABULARY = Vocabulary(

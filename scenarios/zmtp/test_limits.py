@@ -151,10 +151,33 @@ def test_does_not_linger_when_told_so(cell: ZmtpCell) -> None:
     socket.close(linger=0)
     client.terminate()
     relay.refuse(False)
-    marker, after = cell.payload(), client.open("PUSH")
+    marker, after = cell.payload(), cell.client().open("PUSH")
     after.connect(endpoint_of(relay))
     after.send(marker)
-    cell.expect_received(reference, [Message.of(marker)], expected="only what the next context sends arrives")
+    cell.expect_received(reference, [Message.of(marker)], expected="only what another client sends arrives")
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[
+        "http://api.zeromq.org/4-3:zmq-ctx-term",
+        "https://docs.rs/zmq/0.10.0/zmq/struct.Context.html#method.destroy",
+    ],
+)
+@pytest.mark.parametrize("explicit", [False, True])
+def test_ends_a_context_and_makes_another(cell: ZmtpCell, explicit: bool) -> None:
+    """After a context was ended, by dropping it or by the call for that, sockets of a new one work."""
+    client, reference = cell.client(), cell.reference.open("PULL")
+    relay = cell.relay_to(reference.bind())
+    for _ in range(3):
+        payload, socket = cell.payload(), client.open("PUSH")
+        socket.connect(endpoint_of(relay))
+        socket.send(payload)
+        cell.expect_received(reference, [Message.of(payload)], expected="a message of each context arrives")
+        client.terminate(explicit=explicit)
 
 
 @scenario(

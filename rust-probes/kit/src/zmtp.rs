@@ -223,9 +223,14 @@ struct Monitor {
     socket: String,
 }
 
-#[derive(Deserialize)]
+/// End the context.
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Terminate {}
+pub struct Terminate {
+    /// By the crate's own call for it, where a context can also be ended by dropping it.
+    #[serde(default)]
+    pub explicit: bool,
+}
 
 /// What happens to a socket.
 #[derive(Clone, Debug, Serialize)]
@@ -268,8 +273,8 @@ pub trait Client {
     /// Closes a socket.
     fn close(&mut self, request: Close) -> Result<(), Failure>;
 
-    /// Closes every socket and ends the context.
-    fn terminate(&mut self) -> Result<(), Failure>;
+    /// Closes every socket, ends the context and makes another.
+    fn terminate(&mut self, request: Terminate) -> Result<(), Failure>;
 
     /// Reads monitors for at most `remaining`, or until something happened.
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure>;
@@ -310,10 +315,7 @@ impl<C: Client> Handler for Zmtp<C> {
                 client.monitor(socket).map(nothing)
             }
             "close" => client.close(decode(fields)?).map(nothing),
-            "terminate" => {
-                let Terminate {} = decode(fields)?;
-                client.terminate().map(nothing)
-            }
+            "terminate" => client.terminate(decode(fields)?).map(nothing),
             _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
         }
     }

@@ -10,8 +10,8 @@
 //!   [test of CURVE](https://docs.rs/crate/zmq/0.10.0/source/tests/curve.rs) does.
 //! - `monitor` and `wait` follow the [test of monitors](https://docs.rs/crate/zmq/0.10.0/source/tests/monitor.rs): a PAIR
 //!   socket at an inproc endpoint, whose messages are read as that test reads them.
-//! - `close` drops the socket, `terminate` is
-//!   [`Context::destroy`](https://docs.rs/zmq/0.10.0/zmq/struct.Context.html#method.destroy).
+//! - `close` drops the socket, `terminate` drops the context; where it is explicit,
+//!   [`Context::destroy`](https://docs.rs/zmq/0.10.0/zmq/struct.Context.html#method.destroy) comes before.
 //! - The probe handles SIGUSR1 by setting a flag, as applications do that handle signals.
 
 mod options;
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use kit::zmtp::{
     Attach, Bytes, Close, Event, Events, Open, OptionName, OptionValue, ReadOption, Receive,
-    Received, Send, SocketType, Subscribe,
+    Received, Send, SocketType, Subscribe, Terminate,
 };
 use kit::{Failure, Info};
 use zmq::{Context, Error, PollEvents, Socket, SocketEvent};
@@ -168,10 +168,12 @@ impl kit::zmtp::Client for Probe {
         Ok(())
     }
 
-    fn terminate(&mut self) -> Result<(), Failure> {
+    fn terminate(&mut self, request: Terminate) -> Result<(), Failure> {
         self.sockets.clear();
         self.monitors.clear();
-        self.context.destroy().map_err(failure)?;
+        if request.explicit {
+            self.context.destroy().map_err(failure)?;
+        }
         self.context = Context::new();
         Ok(())
     }
