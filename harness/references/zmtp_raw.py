@@ -39,7 +39,7 @@ class Command:
 
 
 class RawPeer:
-    """Listens for one connection at a time."""
+    """One connection, to where it listens or to where it connects."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -58,6 +58,10 @@ class RawPeer:
         except TimeoutError as error:
             raise ProtocolError(f"nobody connected within {STEP:g} s") from error
         self._stream.settimeout(STEP)
+
+    def connect(self, address: tuple[str, int]) -> None:
+        """Connect instead of listening."""
+        self._stream = socket.create_connection(address, STEP)
 
     def greet(self, minor: int) -> Greeting:
         """Exchange greetings as ZMTP 3.`minor` with NULL security."""
