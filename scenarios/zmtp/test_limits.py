@@ -167,7 +167,7 @@ def test_does_not_linger_when_told_so(cell: ZmtpCell) -> None:
         "https://docs.rs/zmq/0.10.0/zmq/struct.Context.html#method.destroy",
     ],
 )
-@pytest.mark.parametrize("explicit", [False, True])
+@pytest.mark.parametrize("explicit", [False, True], ids=["dropped", "destroyed"])
 def test_ends_a_context_and_makes_another(cell: ZmtpCell, explicit: bool) -> None:
     """After a context was ended, by dropping it or by the call for that, sockets of a new one work."""
     client, reference = cell.client(), cell.reference.open("PULL")
@@ -258,7 +258,7 @@ def test_reports_an_unknown_receiver(cell: ZmtpCell) -> None:
     consequence=Consequence.INTEROP,
     spec=[f"{_OPTIONS} (ZMQ_ROUTER_HANDOVER)"],
 )
-@pytest.mark.parametrize("handover", [False, True])
+@pytest.mark.parametrize("handover", [False, True], ids=["kept", "handed-over"])
 def test_hands_a_name_over(cell: ZmtpCell, handover: bool) -> None:
     """Of two peers with one name, a ROUTER socket serves the second with the option to hand over, else the first."""
     router = cell.client().open("ROUTER", router_handover=handover)

@@ -112,7 +112,7 @@ def test_keeps_subscriptions_across_a_cut(cell: ZmtpCell, side: Side) -> None:
     consequence=Consequence.INTEROP,
     spec=[_XPUB],
 )
-@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("verbose", [False, True], ids=["default", "verbose"])
 def test_reports_repeated_subscriptions(cell: ZmtpCell, verbose: bool) -> None:
     """An XPUB socket delivers a second subscription to the same topic only where it is set to be verbose."""
     publisher = cell.client().open("XPUB", xpub_verbose=verbose)

@@ -22,7 +22,7 @@ _SUBSCRIBE_31 = "https://rfc.zeromq.org/spec/37/#the-publish-subscribe-pattern"
 _PING = "https://rfc.zeromq.org/spec/37/#connection-heartbeating"
 
 _Result = TypeVar("_Result")
-minors = pytest.mark.parametrize("minor", [0, 1])
+minors = pytest.mark.parametrize("minor", [0, 1], ids=["3.0", "3.1"])
 
 
 def _step(expected: str, act: Callable[[], _Result]) -> _Result:

@@ -193,6 +193,8 @@ def test_saboteur_is_caught(
     monkeypatch.setattr("harness.references.zmtp_raw.STEP", 1.5)
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": 1.5})
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (1.5,))
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": 1.5})
+    monkeypatch.setattr("harness.cells.peer.PeerCell.expect_soon.__kwdefaults__", {"within": 1.5})
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpClient.terminate.__defaults__", (1.5,))
     function = FUNCTIONS[scenario]
     stated = scenario_of(function)
