@@ -182,6 +182,13 @@ class Bench:
             peer.control.remove()
             peer.close()
 
+    def reference_peer(self, line: BrokerLine) -> ReferencePeer:
+        """The reference that plays the other side; noted where brokers are, so that the run's header names it."""
+        peer = ReferencePeer(line)
+        noted = {"line": line.id, "version": peer.version, "provider": "the harness's own process"}
+        self.leases.obtain(f"broker-{line.id}", lambda: {**noted, "image": "", "digest": ""})
+        return peer
+
     def _start(self, line: BrokerLine, *, cluster: bool = False) -> dict[str, Any]:
         module = BROKERS[line.broker]
         image = Image(

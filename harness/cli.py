@@ -261,7 +261,10 @@ def list_things(what: str, form: str) -> None:
             for crate in load_crates()
         ]
     elif what == "brokers":
-        rows = [{"id": line.id, "profile": line.profile, "image": line.image} for line in load_peers()]
+        rows = [
+            {"id": line.id, "profile": line.profile, "image": line.image or "none: played by the harness"}
+            for line in load_peers()
+        ]
     else:
         rows = _planned(what)
     if form == "json":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.bench import AnyPeer, Bench, ReferencePeer
+from harness.bench import AnyPeer, Bench
 from harness.cells import CELLS
 from harness.cells.base import Cell
 from harness.cells.package import PackageCell
@@ -164,7 +164,7 @@ def _peer(bench: Bench, question: Question, *, fresh: bool) -> Iterator[AnyPeer 
         yield None
     elif question.line.is_reference:
         bench.probe_command(question.crate)
-        yield ReferencePeer(question.line)
+        yield bench.reference_peer(question.line)
     elif fresh or question.scenario.own_broker:
         # The probe first: what a lease takes must not age the broker.
         bench.probe_command(question.crate)

@@ -11,6 +11,7 @@ from harness.cells.amqp import AmqpCell
 from harness.cells.base import Cell
 from harness.cells.kafka import KafkaCell
 from harness.cells.mqtt import MqttCell
+from harness.cells.zmtp import ZmtpCell
 from harness.model import Crate, Dialect, Scenario
 
 #: The `cell` of each dialect that is spoken with a peer, which is a `Peer` or a `ReferencePeer`.
@@ -18,4 +19,5 @@ CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Any, Path], Cell]] = {
     Dialect.MQTT_3_1_1: MqttCell,
     Dialect.AMQP_0_9_1: AmqpCell,
     Dialect.KAFKA: KafkaCell,
+    Dialect.ZMTP: ZmtpCell,
 }

@@ -124,11 +124,6 @@ class ProbeProcess:
                 self._log.append(text)
                 self.transcript.add("!", text)
 
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
     # -- calls -------------------------------------------------------------------------------------
 
     def hello(self) -> HelloReply:
@@ -322,6 +317,11 @@ class ProbeProcess:
             how = f"was killed by {signal.Signals(-status).name}"
         panic = panic_message(list(self._log))
         return CrateCrash(f"the probe {how} during {op}" + (f": {panic}" if panic else ""), expected=expected)
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -267,7 +267,7 @@ def _about(cell: Cell) -> Iterable[Fact]:
         ("Dialect", DIALECTS[key.dialect]),
         ("Scenario", key.scenario),
         ("Parameters", key.params),
-        ("Broker", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
+        ("Peer", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
         ("Level", scenario.level.value),
         ("Asked for by", scenario.requirement.value),
         ("A failure costs", scenario.consequence.value),

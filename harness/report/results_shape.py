@@ -82,13 +82,15 @@ class CrateEntry(Shape):
 
 
 class Broker(Shape):
-    """A broker that the run started."""
+    """A broker that the run started, or a reference that played the other side."""
 
     name: str = Field(description="Which broker.")
     line: str = Field(description="The release line asked for.")
     version: str = Field(description="The version found running.")
-    provider: str = Field(description="Where it came from: docker with an official or local image, or the host.")
-    image: str = Field(description="The image; empty for a host process.")
+    provider: str = Field(
+        description="Where it came from: docker with an official or local image, the host, or the harness itself."
+    )
+    image: str = Field(description="The image; empty where there is none.")
     digest: str = Field(description="The image's digest; empty where it has none.")
 
 

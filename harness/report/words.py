@@ -87,7 +87,7 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Profile", run.profile),
         ("Arguments", run.selection),
         ("Compiler", run.tools.get("rustc", "")),
-        ("Brokers", ", ".join(dict.fromkeys(ran))),
+        ("Peers", ", ".join(dict.fromkeys(ran))),
         ("Machine", host),
     ]
     return [(label, one_line(text)) for label, text in facts if text]

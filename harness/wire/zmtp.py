@@ -1,4 +1,8 @@
-"""Operations and events of ZeroMQ sockets (ZMTP 3.0 and 3.1)."""
+"""Operations and events of ZeroMQ sockets (ZMTP 3.0 and 3.1).
+
+Options have libzmq's names, in lower case and without ZMQ_, and libzmq's units (times are milliseconds):
+http://api.zeromq.org/4-3:zmq-setsockopt
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,23 @@ from harness.wire.operations import Event, Operation, Vocabulary
 
 SocketType = Literal["REQ", "REP", "PUB", "SUB", "PUSH", "PULL", "DEALER", "ROUTER", "XPUB", "XSUB", "PAIR"]
 
+#: Options that `option` can ask for.
+ReadableOption = Literal[
+    "sndhwm",
+    "rcvhwm",
+    "linger",
+    "sndtimeo",
+    "rcvtimeo",
+    "reconnect_ivl",
+    "maxmsgsize",
+    "heartbeat_ivl",
+    "immediate",
+    "ipv6",
+    "routing_id",
+    "last_endpoint",
+    "zap_domain",
+]
+
 
 class OnSocket(Strict):
     """Base of what happens on one socket."""
@@ -19,13 +40,42 @@ class OnSocket(Strict):
     socket: str = Field(description="name that the harness gives at `open`")
 
 
+class Options(Strict):
+    """Options of a socket, by libzmq's names; null leaves libzmq's default."""
+
+    sndhwm: int | None = None
+    rcvhwm: int | None = None
+    linger: int | None = None
+    sndtimeo: int | None = None
+    rcvtimeo: int | None = None
+    reconnect_ivl: int | None = None
+    maxmsgsize: int | None = None
+    heartbeat_ivl: int | None = None
+    heartbeat_timeout: int | None = None
+    immediate: bool | None = None
+    ipv6: bool | None = None
+    conflate: bool | None = None
+    router_mandatory: bool | None = None
+    router_handover: bool | None = None
+    req_relaxed: bool | None = None
+    req_correlate: bool | None = None
+    xpub_verbose: bool | None = None
+    routing_id: Base64 | None = None
+    zap_domain: str | None = None
+    plain_server: bool | None = None
+    plain_username: str | None = None
+    plain_password: str | None = None
+    curve_server: bool | None = None
+    curve_publickey: str | None = Field(default=None, description="40 characters of Z85")
+    curve_secretkey: str | None = Field(default=None, description="40 characters of Z85")
+    curve_serverkey: str | None = Field(default=None, description="40 characters of Z85")
+
+
 class OpenRequest(OnSocket):
     """Make a socket and set its options, before bind or connect."""
 
     type: SocketType
-    options: dict[str, str | int | bool] = Field(
-        default_factory=dict, description="libzmq's option names in lower case without ZMQ_; keys in Z85"
-    )
+    options: Options = Field(default_factory=Options)
 
 
 class BindRequest(OnSocket):
@@ -57,32 +107,47 @@ class SendRequest(OnSocket):
     """Send one message of one or more frames."""
 
     frames: list[Base64] = Field(min_length=1)
-    timeout_ms: int = Field(default=5000, description="milliseconds; running out is the error `timeout`")
+    timeout_ms: int | None = Field(
+        default=None,
+        ge=0,
+        description="milliseconds for which the crate's poll waits until the socket can send; "
+        "null sends at once, and the socket's own options decide how long that may take; "
+        "running out is the error `timeout`",
+    )
 
 
 class ReceiveRequest(OnSocket):
     """Receive one message."""
 
-    timeout_ms: int = Field(default=5000, description="milliseconds; running out is the error `timeout`")
-    as_text: bool = Field(default=False, description="use the crate's call that returns a string")
+    timeout_ms: int | None = Field(
+        default=None,
+        ge=0,
+        description="milliseconds for which the crate's poll waits for a message; "
+        "null receives at once, and the socket's own options decide how long that may take; "
+        "running out is the error `timeout`",
+    )
+    as_text: bool = Field(default=False, description="use the crate's call that returns a string, for one frame")
 
 
 class ReceiveReply(Strict):
     """One message."""
 
     frames: list[Base64]
+    is_text: bool | None = Field(
+        default=None, description="with `as_text`: false where the crate says that the frame is no UTF-8"
+    )
 
 
 class OptionRequest(OnSocket):
     """Read an option back."""
 
-    name: str
+    name: ReadableOption
 
 
 class OptionReply(Strict):
-    """An option's value."""
+    """An option's value; of `routing_id` in base64."""
 
-    value: str | int | bool
+    value: bool | int | str
 
 
 class MonitorRequest(OnSocket):
@@ -100,7 +165,15 @@ class MonitorEvent(Strict):
 class CloseRequest(OnSocket):
     """Close the socket with the given linger."""
 
-    linger_ms: int | None = Field(default=None, description="milliseconds; null leaves the default")
+    linger: int | None = Field(default=None, description="milliseconds; null leaves what the socket has")
+
+
+class TerminateRequest(Strict):
+    """Close every socket, end the context and make another; replies when libzmq has let go of everything."""
+
+    explicit: bool = Field(
+        default=False, description="by the crate's own call for it, where a context can also be ended by dropping it"
+    )
 
 
 VOCABULARY = Vocabulary(
@@ -116,6 +189,7 @@ VOCABULARY = Vocabulary(
         Operation("option", OptionRequest, OptionReply),
         Operation("monitor", MonitorRequest),
         Operation("close", CloseRequest, Empty),
+        Operation("terminate", TerminateRequest, Empty),
     ),
     events=(Event("monitor", MonitorEvent),),
 )

@@ -55,7 +55,7 @@ def _amqp_round_trip(port: int, token: str) -> bytes | None:
 
 
 def _kafka_round_trip(port: int, token: str) -> bytes | None:
-    client = KafkaReference(f"127.0.0.1:{port}", token)
+    client = KafkaReference([f"127.0.0.1:{port}"], token)
     try:
         client.create_topic(token, 1)
         client.produce(token, [Written(b"key", b"payload")])

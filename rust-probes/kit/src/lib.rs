@@ -15,6 +15,7 @@ pub mod mqtt;
 mod session;
 mod thread;
 pub mod wire;
+pub mod zmtp;
 
 pub use session::{serve, Handler};
 pub use thread::spawn;

@@ -1,0 +1,219 @@
+"""Every ZeroMQ scenario can fail: for each there is a wrong client that it catches. Needs no Docker.
+
+What the harness waits for is shortened here, because many lies are found by waiting in vain.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from harness.bench import Bench, ReferencePeer
+from harness.catalog import load_crates, load_peers
+from harness.judge import Question, attempt
+from harness.liveness import RunLock, end_own_processes
+from harness.model import CellKey, Crate, Dialect, Kind, Role, Verdict
+from harness.paths import SCENARIOS
+from harness.scenario import scenario_of
+from harness.store import RunFolder
+from tests.saboteurs.zmtp_clients import CLIENTS
+
+CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.ZMTP in c.dialects)
+LINE = next(line for line in load_peers() if Dialect.ZMTP in line.dialects)
+
+
+def _load() -> dict[str, Callable[..., None]]:
+    """The ZeroMQ scenarios by id."""
+    found: dict[str, Callable[..., None]] = {}
+    for path in sorted((SCENARIOS / "zmtp").glob("test_*.py")):
+        module = importlib.import_module(f"scenarios.zmtp.{path.stem}")
+        for _, function in inspect.getmembers(module, inspect.isfunction):
+            stated = scenario_of(function)
+            if stated is not None:
+                found[stated.id] = function
+    return found
+
+
+FUNCTIONS = _load()
+FAIL, TIMEOUT, CRASH = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH
+BINDS, CONNECTS = {"side": "crate-binds"}, {"side": "crate-connects"}
+
+#: Saboteur, the scenario that catches it, its parameters, the verdict, and what the report says.
+CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
+    # patterns
+    ("flips-a-sent-bit", "requests", BINDS, FAIL, r"the request arrives: 32 bytes .*observed the reference got 32"),
+    ("flips-a-received-bit", "requests", CONNECTS, FAIL, r"the reply is delivered: .*observed the crate got 32"),
+    ("flips-a-sent-bit", "replies", CONNECTS, FAIL, r"the reply arrives: .*observed the reference got 32"),
+    ("swallows-messages", "publishes", BINDS, TIMEOUT, r"reaches the subscriber; observed none of \d+ messages"),
+    ("flips-a-received-bit", "subscribes", CONNECTS, FAIL, r"all messages in order: .*observed the crate got"),
+    ("flips-a-sent-bit", "pushes", BINDS, FAIL, r"all messages arrive in order: .*observed the reference got"),
+    ("swallows-messages", "pushes", CONNECTS, FAIL, r"observed the reference got nothing, and nothing more"),
+    ("flips-a-received-bit", "pulls", CONNECTS, FAIL, r"all messages in order: .*observed the crate got"),
+    ("joins-received-frames", "routes", BINDS, FAIL, r"the sender's name, then the message: .* \+ 32 bytes"),
+    ("ignores-options", "deals", BINDS, FAIL, r"the ROUTER gets name and message: .*observed the reference got 5 by"),
+    ("ignores-options", "requests_of_a_router", CONNECTS, FAIL, r"name, empty frame and request: .*got 5 bytes"),
+    ("flips-a-sent-bit", "replies_to_a_dealer", BINDS, FAIL, r"an empty frame and reply: 0 bytes \+ 32 bytes"),
+    ("flips-a-received-bit", "reads_subscriptions", CONNECTS, FAIL, r"delivers the subscription: .*the crate got 17"),
+    ("swallows-messages", "subscribes_by_messages", CONNECTS, TIMEOUT, r"subscription to .* arrives; observed"),
+    ("flips-a-sent-bit", "talks_to_a_pair", BINDS, FAIL, r"three messages arrive in order"),
+    # messages
+    ("joins-sent-frames", "sends_several_frames", {}, FAIL, r"the message of five frames.*reference got 332 bytes"),
+    ("joins-received-frames", "receives_several_frames", {}, FAIL, r"the message of five frames.*crate got 332 bytes"),
+    ("flips-a-sent-bit", "sends_an_empty_message", {}, FAIL, r"the empty message.*the reference got 1 bytes \(00\)"),
+    ("flips-a-received-bit", "receives_an_empty_message", {}, FAIL, r"the empty message.*the crate got 1 bytes \(00\)"),
+    ("sends-text", "sends_every_byte", {}, FAIL, r"the very bytes.*288 bytes .*the reference got \d+ bytes"),
+    ("receives-text", "receives_every_byte", {}, FAIL, r"the very bytes.*288 bytes .*the crate got \d+ bytes"),
+    ("truncates-large-frames", "sends_10_megabytes", {}, FAIL, r"10000000 bytes .*the reference got 1000000 bytes"),
+    ("flips-a-received-bit", "receives_10_megabytes", {}, FAIL, r"10000000 bytes .*the crate got 10000000 bytes"),
+    ("flips-a-sent-bit", "frame_sizes_around_the_short_form", {}, FAIL, r"three frames arrive unchanged"),
+    ("loses-non-text", "receiving_text_survives_other_bytes", {}, FAIL, r"that this is no text; observed .*as text"),
+    # subscriptions
+    ("subscribes-to-everything", "subscribes_by_prefix", {}, FAIL, r"only what begins with a prefix .*observed"),
+    ("mixes-topics-up", "publishes_by_prefix", {}, FAIL, r"only what begins with the prefix arrives.*observed"),
+    ("pretends-to-unsubscribe", "unsubscribes", {}, TIMEOUT, r"cancellation to b'ended/' arrives; observed"),
+    ("never-reconnects", "keeps_subscriptions_across_a_cut", CONNECTS, TIMEOUT, r"subscription to b'kept/' arrives"),
+    ("ignores-options", "reports_repeated_subscriptions", {"verbose": True}, FAIL, r"the second one, and the last"),
+    # connections
+    ("never-reconnects", "works_again_after_a_cut", CONNECTS, FAIL, r"there is a new connection; observed no new"),
+    ("never-reconnects", "connects_before_the_peer_binds", {}, FAIL, r"all three messages arrive.*got nothing"),
+    ("hammers", "pauses_between_attempts", {}, FAIL, r"between 2 and 17 attempts .*observed \d{2,} attempts"),
+    ("keeps-the-nul", "tells_the_endpoint_that_it_is_bound_to", {}, FAIL, r"without a trailing NUL; observed .*x00"),
+    ("flips-a-sent-bit", "works_over_ipc", BINDS, FAIL, r"a message arrives: .*observed the reference got 32"),
+    ("ignores-options", "works_over_ipv6", BINDS, FAIL, r"is bound; observed bind ended with the error"),
+    ("never-reconnects", "monitors_a_connection", {}, TIMEOUT, r"monitor reports connected; observed it reported"),
+    ("monitors-nothing", "monitors_a_listener", {}, TIMEOUT, r"monitor reports listening; observed it reported noth"),
+    (
+        "panics-on-errors",
+        "reports_a_bad_endpoint",
+        {"endpoint": "ipc:///dev/null/s"},
+        CRASH,
+        r"status 101 during bind: panicked at src/main.rs:1:1: Not a directory",
+    ),
+    (
+        "swallows-errors",
+        "reports_an_endpoint_in_use",
+        {},
+        FAIL,
+        r"as the port is taken; observed the crate reported suc",
+    ),
+    ("ignores-options", "notices_a_silent_peer", {}, TIMEOUT, r"monitor reports disconnected; observed it reported"),
+    ("connects-anew", "answers_heartbeats", {}, FAIL, r"one connection all the time; observed \d+|delivered after 2.5"),
+    # limits
+    ("ignores-options", "reads_options_back", {}, FAIL, r"each option as it was set; observed other values of"),
+    ("ignores-options", "keeps_to_the_high_water_mark", {}, FAIL, r"1 to 5 messages .*observed 20 messages"),
+    ("is-impatient", "keeps_to_its_time_limit", {"way": "receive"}, FAIL, r"after 0.7 s; observed .*after 0.0 s"),
+    ("is-impatient", "keeps_to_its_time_limit", {"way": "send"}, FAIL, r"after 0.7 s; observed .*after 0.0 s"),
+    ("discards-at-close", "lingers_until_everything_is_sent", {}, FAIL, r"after the socket was closed.*got nothing"),
+    ("lingers-for-ever", "does_not_linger_when_told_so", {}, TIMEOUT, r"the context ends, within .*no answer to term"),
+    ("has-one-context", "ends_a_context_and_makes_another", {"explicit": True}, FAIL, r"crate: Bad address"),
+    ("ignores-options", "keeps_the_last_message_alone", {}, FAIL, r"the last one sent: .*the reference got 32 bytes"),
+    ("ignores-options", "refuses_messages_that_are_too_large", {}, TIMEOUT, r"monitor reports disconnected"),
+    ("ignores-options", "reports_an_unknown_receiver", {}, FAIL, r"to nobody ends in an error; observed the crate re"),
+    ("ignores-options", "hands_a_name_over", {"handover": True}, FAIL, r"known by the same name: .*the crate got noth"),
+    ("swallows-errors", "takes_turns", {}, FAIL, r"second request ends in an error; observed the crate reported suc"),
+    ("ignores-options", "asks_again_without_a_reply", {}, FAIL, r"the message is taken over; observed send ended"),
+    # security
+    ("ignores-options", "logs_in_with_plain", {}, FAIL, r"the message arrives: .*the reference got nothing"),
+    ("monitors-nothing", "reports_a_wrong_password", {}, TIMEOUT, r"handshake_failed_auth or .*it reported nothing"),
+    ("flips-a-received-bit", "lets_in_whom_zap_accepts", {}, FAIL, r"with mechanism, name and password; observed"),
+    ("ignores-options", "keeps_out_whom_zap_refuses", {}, FAIL, r"a message is received; observed .*timeout"),
+    ("ignores-options", "talks_to_a_curve_server", {}, FAIL, r"the message arrives: .*the reference got nothing"),
+    ("ignores-options", "serves_curve", {}, FAIL, r"only what the client with the right key sends|monitor reports"),
+    # signals
+    ("dies-of-signals", "survives_a_signal", {"call": "poll"}, CRASH, r"killed by SIGUSR1 during receive"),
+    ("dies-of-signals", "survives_a_signal", {"call": "receive"}, CRASH, r"killed by SIGUSR1 during receive"),
+    # wire
+    ("is-another-type", "talks_to_a_peer_of_zmtp_3", {"minor": 0}, FAIL, r"READY has the socket type DEALER.*REQ"),
+    ("flips-a-sent-bit", "talks_to_a_peer_of_zmtp_3", {"minor": 1}, FAIL, r"0 bytes \+ 32 bytes .*observed \("),
+    ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 0}, FAIL, r"topic.*observed .*othertopic"),
+    ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 1}, FAIL, r"topic.*observed .*othertopic"),
+    ("flips-a-received-bit", "takes_strange_metadata", {}, FAIL, r"message is delivered: .*the crate got 32 bytes"),
+    ("flips-a-received-bit", "survives_a_peer_that_speaks_otherwise", {"said": b"GET /"}, FAIL, r"the crate got 32"),
+]
+
+#: Scenarios for which there is no saboteur, with the reason.
+UNPROVEN = {"answers_ping": "libzmq answers PING by itself, and no option turns that off"}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A run of its own for this process."""
+    name = f"saboteurs-{secrets.token_hex(4)}"
+    reports = tmp_path_factory.mktemp("reports")
+    folder = RunFolder(reports / "runs" / name)
+    folder.evidence.mkdir(parents=True)
+    lock = RunLock(reports, name)
+    lock.acquire()
+    bench = Bench(folder, lock.mark)
+    try:
+        yield bench
+    finally:
+        bench.close()
+        end_own_processes(lock.mark)
+        lock.release()
+
+
+def _crate(name: str) -> Crate:
+    """A saboteur as an entry of crates.toml would have it."""
+    return Crate(
+        name=name,
+        role=Role.CANDIDATE,
+        kind=Kind.BINDING,
+        dialects=(Dialect.ZMTP,),
+        package=CONTROL.package,
+        version=CONTROL.version,
+        licence=CONTROL.licence,
+        command=("{python}", "-m", "tests.saboteurs.zmtp_clients", name),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "params", "verdict", "reason"),
+    [pytest.param(*case, id=f"{case[0]}-{case[1]}-{'-'.join(map(str, case[2].values()))[:20]}") for case in CASES],
+)
+def test_saboteur_is_caught(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    scenario: str,
+    params: dict[str, Any],
+    verdict: Verdict,
+    reason: str,
+) -> None:
+    """The verdict is right, and the reason lets a human see what is wrong."""
+    # Still far more than the honest client needs.
+    for module in ("peer", "zmtp", "zmtp_client"):
+        monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 1.5)
+    monkeypatch.setattr("harness.references.zmtp_raw.STEP", 1.5)
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": 1.5})
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (1.5,))
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": 1.5})
+    monkeypatch.setattr("harness.cells.peer.PeerCell.expect_soon.__kwdefaults__", {"within": 1.5})
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpClient.terminate.__defaults__", (1.5,))
+    function = FUNCTIONS[scenario]
+    stated = scenario_of(function)
+    assert stated is not None
+    crate = _crate(name)
+    key = CellKey(Dialect.ZMTP, scenario, "", crate.name, crate.version, LINE.id)
+    question = Question(key=key, scenario=stated, crate=crate, line=LINE)
+    seen = attempt(bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), "1")
+    assert seen.verdict is verdict, seen.reason
+    assert re.search(reason, seen.reason), seen.reason
+
+
+def test_every_scenario_can_fail() -> None:
+    """A new scenario needs a saboteur, or an entry in UNPROVEN that says why not."""
+    proven = {case[1] for case in CASES}
+    assert proven | set(UNPROVEN) == set(FUNCTIONS)
+    assert not proven & set(UNPROVEN), "these are proven by now"
+
+
+def test_every_saboteur_has_a_case() -> None:
+    """None is there for nothing."""
+    assert set(CLIENTS) == {case[0] for case in CASES}
