@@ -2,6 +2,7 @@
 # Starts one Kafka node with the jars in /opt/kafka/libs: KRaft, and ZooKeeper beside it for lines before 3.
 #
 # ADVERTISED: what clients are told to connect to, as advertised.listeners has it.
+# LISTENERS: where it listens for clients, as listeners has it; by default the container's ports.
 # CLUSTER: not empty for a cluster of several nodes (cluster.sh).
 # JAVA_FLAGS: more flags for the node's JVM.
 # With "format" as argument it only formats the storage.
@@ -27,13 +28,18 @@ await_line() {
     done
 }
 
-listeners=PLAIN://0.0.0.0:9092,INTERNAL://127.0.0.1:9093
-for number in 0 1 2 3; do listeners="$listeners,PROBE$number://0.0.0.0:910$number"; done
+if [ -z "${LISTENERS:-}" ]; then
+    LISTENERS=PLAIN://0.0.0.0:9092
+    for number in 0 1 2 3; do LISTENERS="$LISTENERS,PROBE$number://0.0.0.0:910$number,SASL$number://0.0.0.0:911$number"; done
+fi
+listeners=$LISTENERS,INTERNAL://127.0.0.1:9093
 advertised=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093
 case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
 # Settings of SASL for one listener came with 1.1 (KIP-226).
-*/kafka_2.1[0-9]-0.*) advertised=$(echo "$advertised" | sed 's/,SASL[^,]*//g') ;;
-*) for number in 0 1 2 3; do listeners="$listeners,SASL$number://0.0.0.0:911$number"; done ;;
+*/kafka_2.1[0-9]-0.*)
+    listeners=$(echo "$listeners" | sed 's/,SASL[^,]*//g')
+    advertised=$(echo "$advertised" | sed 's/,SASL[^,]*//g')
+    ;;
 esac
 case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
 */kafka_2.1[0-9]-[012].*) zookeeper=yes ;;

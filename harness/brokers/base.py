@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from harness.errors import BrokerFailed
-from harness.model import Dialect
+from harness.model import BrokerLine, Dialect
 
 #: Ports on this machine to choose from: below Linux's default ephemeral range (ip(7), ip_local_port_range).
 PORTS = range(20_000, 32_000)
@@ -147,13 +147,18 @@ class HostProcess:
 class RunsOnHost(Protocol):
     """A broker module whose broker can be started as a process of this machine."""
 
-    def program(self) -> Path | None:
-        """The installed program; null where there is none."""
+    def program(self, line: BrokerLine, /) -> Path | None:
+        """The installed program; null where there is none.
 
-    def on_host(self, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+        Raises:
+            Unavailable: it cannot be had.
+        """
+
+    def on_host(self, line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
         """Write a configuration that uses this machine's ports and no folder but `home`, and say how to start with it.
 
         Args:
+            line: what is wanted.
             settings: the broker's folder below compose/.
             home: an empty folder, for the broker alone.
             ports: the port on 127.0.0.1 of each listener.

@@ -21,6 +21,7 @@ from docker.models.images import Image as DockerImage
 from filelock import FileLock
 
 from harness.brokers.base import Image
+from harness.brokers.jars import gather_jars
 from harness.commands import run
 from harness.errors import CommandFailed, Unavailable
 from harness.model import BrokerLine, Suite
@@ -32,8 +33,6 @@ _BASE = "iotyet/base"
 _PULL_LIMIT = 300.0
 #: Seconds that debootstrap may take.
 _BASE_LIMIT = 900.0
-#: Seconds that Maven may take to gather a broker's jars.
-_JARS_LIMIT = 600.0
 
 
 def obtain(client: docker.DockerClient, line: BrokerLine, say: Callable[[str], None]) -> Image:
@@ -126,17 +125,10 @@ def _context(folder: Path, line: BrokerLine) -> Iterator[Path]:
     if not line.jars:
         yield folder
         return
-    if shutil.which("mvn") is None:
-        raise Unavailable(f"{line.id} is built from jars, and Maven is not installed; `apt-get install maven` does it")
     with tempfile.TemporaryDirectory(prefix="iotyet-context-") as name:
         path = Path(name) / "context"
         shutil.copytree(folder, path)
-        version = line.image.rpartition(":")[2]
-        goal = ["dependency:copy-dependencies", f"-Dkafka.version={version}", f"-DoutputDirectory={path / 'jars'}"]
-        try:
-            run(["mvn", "--quiet", "--batch-mode", "--file", str(path / line.jars), *goal], timeout=_JARS_LIMIT)
-        except CommandFailed as error:
-            raise Unavailable(f"the jars of {line.id} cannot be had: {error}") from error
+        gather_jars(line, path, path / "jars")
         yield path
 
 

@@ -6,9 +6,14 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 
-from harness.brokers.base import CLUSTER, RELAY_HOST
-from harness.model import Dialect
+from filelock import FileLock
+
+from harness.brokers.base import CLUSTER, RELAY_HOST, HostProcess, installed, pick_port
+from harness.brokers.jars import gather_jars
+from harness.model import BrokerLine, Dialect
+from harness.paths import COMPOSE, cache
 
 name = "kafka"
 #: Clients follow the address that their listener advertises: `plain` is for who connects directly, and each probe's
@@ -37,6 +42,43 @@ def environment(ports: Mapping[str, int], *, cluster: bool = False) -> dict[str,
     advertised = [f"PLAIN://127.0.0.1:{ports['plain']}"]
     advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in (*PROBES, *SASL)]
     return {"ADVERTISED": ",".join(advertised)}
+
+
+def program(line: BrokerLine) -> Path | None:
+    """The server's jar, gathered by Maven together with those that it needs; null where there is no Java.
+
+    Raises:
+        Unavailable: the jars cannot be had.
+    """
+    if installed("java") is None:
+        return None
+    release = line.image.rpartition(":")[2]
+    folder = cache() / "jars" / f"kafka-{release}"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            partial = folder.with_suffix(".partial")
+            gather_jars(line, COMPOSE / name, partial)
+            partial.rename(folder)
+    return next(folder.glob(f"kafka_2.1?-{release}.jar"), None)
+
+
+def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+    """compose's scripts with this machine's ports and folders."""
+    server = program(line)
+    jars = server.parent if server is not None else home
+    replacements = {
+        "/opt/kafka/libs": str(jars),
+        "/opt/kafka/config": str(home),
+        "/tmp/iotyet-kafka": str(home / "node"),  # noqa: S108 - a folder in the container
+    }
+    replacements |= {port: str(pick_port()) for port in ("9093", "9094", "2181")}
+    for file in (*settings.glob("*.sh"), *settings.glob("*.properties")):
+        text = file.read_text(encoding="utf-8")
+        for old, new in replacements.items():
+            text = text.replace(old, new)
+        (home / file.name).write_text(text, encoding="utf-8")
+    listening = ",".join(f"{listener.upper()}://127.0.0.1:{port}" for listener, port in ports.items())
+    return HostProcess(("/bin/sh", str(home / "start.sh")), {**environment(ports), "LISTENERS": listening})
 
 
 def handshake(host: str, port: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.brokers.base import HostProcess, installed
-from harness.model import Dialect
+from harness.model import BrokerLine, Dialect
 
 name = "mosquitto"
 listeners: Mapping[str, int] = {"plain": 1883}
@@ -41,12 +41,12 @@ def version_in(log: str) -> str:
     return found.group(1) if found else ""
 
 
-def program() -> Path | None:
+def program(_line: BrokerLine) -> Path | None:
     """The installed server."""
     return installed(name)
 
 
-def on_host(settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
     """compose's configuration with this machine's ports and folders."""
     config = (settings / "mosquitto.conf").read_text(encoding="utf-8")
     for listener, port in listeners.items():
@@ -56,4 +56,4 @@ def on_host(settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess
     config = config.replace("log_dest stdout", "log_dest stderr")
     # As root it would become another user, who cannot write to the folder.
     (home / "mosquitto.conf").write_text(f"{config}\nuser {getpass.getuser()}\n", encoding="utf-8")
-    return HostProcess((str(program()), "-c", str(home / "mosquitto.conf")), {})
+    return HostProcess((str(program(line)), "-c", str(home / "mosquitto.conf")), {})

@@ -54,7 +54,7 @@ def obtain(module: BrokerModule, line: BrokerLine, note: str) -> Image:
     """
     if not isinstance(module, RunsOnHost):
         raise Unavailable(f"{line.id}: {note}, and {module.name} cannot be started without a container")
-    program = module.program()
+    program = module.program(line)
     if program is None:
         raise Unavailable(f"{line.id}: {note}, and {module.name} is not installed on this machine")
     digest = hashlib.sha256(program.read_bytes()).hexdigest()
@@ -85,7 +85,7 @@ def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark) -> R
         ports=ports,
     )
     try:
-        process = module.on_host(COMPOSE / module.name, home, ports)
+        process = module.on_host(line, COMPOSE / module.name, home, ports)
         _write(home, process, mark)
         control = ProcessControl(module, broker)
         control.begin()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.brokers.base import HostProcess, pick_port
-from harness.model import Dialect
+from harness.model import BrokerLine, Dialect
 
 name = "rabbitmq"
 listeners: Mapping[str, int] = {"plain": 5672}
@@ -45,13 +45,13 @@ def version_in(log: str) -> str:
     return found.group(1) if found else ""
 
 
-def program() -> Path | None:
+def program(_line: BrokerLine) -> Path | None:
     """The installed server's own script: Debian's in the PATH becomes another user and does not pass a stop on."""
     script = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
     return script if script.is_file() else None
 
 
-def on_host(settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
     """compose's configuration with this machine's ports and folders, and a node name and port mapper of its own."""
     config = (settings / "rabbitmq.conf").read_text(encoding="utf-8")
     for listener, port in listeners.items():
@@ -70,7 +70,7 @@ def on_host(settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(pick_port()),
     }
-    return HostProcess((str(program()),), environment)
+    return HostProcess((str(program(line)),), environment)
 
 
 def _send(connection: socket.socket, method: int, arguments: bytes) -> None:
