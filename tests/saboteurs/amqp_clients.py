@@ -303,7 +303,7 @@ def _all(base: type[ControlClient]) -> Iterator[type[ControlClient]]:
         yield from _all(client)
 
 
-#: Every wrong client by its name, CutsTheBody as cuts-the-body; with those of `amqp_connections`, which import makes known.
+#: Every wrong client by its name, CutsTheBody as cuts-the-body; those of `amqp_connections` among them.
 CLIENTS: dict[str, type[ControlClient]] = {
     re.sub(r"(?<!^)(?=[A-Z])", "-", client.__name__).lower(): client for client in _all(ControlClient)
 }
