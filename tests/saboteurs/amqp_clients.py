@@ -6,7 +6,6 @@ python -m tests.saboteurs.amqp_clients NAME
 from __future__ import annotations
 
 import re
-import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -15,9 +14,10 @@ from typing import Any, ClassVar
 from harness.model import Dialect
 from harness.references.amqp_control import ControlClient
 from harness.wire import amqp
-from harness.wire.messages import Empty, ErrorCode, decode, encode
-from harness.wire.mqtt import Confirmation, Tls
+from harness.wire.messages import Empty, decode, encode
+from harness.wire.mqtt import Confirmation
 from harness.wire.serve import ProbeFailure, Server
+from tests.saboteurs import amqp_connections  # noqa: F401 - its clients are found as subclasses
 
 
 class CutsTheBody(ControlClient):
@@ -127,25 +127,6 @@ class PretendsToCancel(ControlClient):
         return Empty()
 
 
-class TakesRefusalForSuccess(ControlClient):
-    """Does not notice that it was refused."""
-
-    def connect(self, request: amqp.ConnectRequest) -> Empty:
-        """Swallow the error."""
-        try:
-            return super().connect(request)
-        except ProbeFailure:
-            return Empty()
-
-
-class BindsEverything(ControlClient):
-    """Binds with the key that matches everything."""
-
-    def bind(self, request: amqp.BindRequest) -> Empty:
-        """Bind to more."""
-        return super().bind(request.model_copy(update={"routing_key": "#"}))
-
-
 class NeverRedelivered(ControlClient):
     """Says of no message that it was delivered before."""
 
@@ -165,120 +146,6 @@ class DeliversTwice(ControlClient):
             super().add(name, fields)
 
 
-class TrustsAnyCertificate(ControlClient):
-    """Speaks TLS with whoever answers."""
-
-    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
-        """Check nothing."""
-        context = super().trusted(tls)
-        if context is not None:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-
-class IgnoresTheHostName(ControlClient):
-    """Takes a certificate of the trusted authority from whoever shows one."""
-
-    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
-        """Do not compare the names."""
-        context = super().trusted(tls)
-        if context is not None:
-            context.check_hostname = False
-        return context
-
-
-class ShowsNoCertificate(ControlClient):
-    """Has no certificate to show."""
-
-    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
-        """Leave it out."""
-        return super().trusted(tls and tls.model_copy(update={"certificate": None, "key": None}))
-
-
-class SpeaksNoTls(ControlClient):
-    """Connects without TLS where it was asked for."""
-
-    def trusted(self, tls: Tls | None) -> ssl.SSLContext | None:
-        """Speak plainly."""
-        return None
-
-
-class TakesErrorsForSuccess(ControlClient):
-    """Does not notice that a declare failed."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """Swallow the error."""
-        try:
-            return super().declare_queue(request)
-        except ProbeFailure:
-            return amqp.DeclareQueueReply(queue=request.queue, messages=0, consumers=0)
-
-
-class MisnamesQueues(ControlClient):
-    """Makes a name up for what it declared."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """Tell another name."""
-        return super().declare_queue(request).model_copy(update={"queue": "mine"})
-
-
-class CountsNoMessages(ControlClient):
-    """Does not read the count of declare-ok."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """Tell 0."""
-        return super().declare_queue(request).model_copy(update={"messages": 0})
-
-
-class SendsNoArguments(ControlClient):
-    """Declares and binds without arguments."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """Leave them out."""
-        return super().declare_queue(request.model_copy(update={"arguments": {}}))
-
-    def declare_exchange(self, request: amqp.DeclareExchangeRequest) -> Empty:
-        """Leave them out."""
-        return super().declare_exchange(request.model_copy(update={"arguments": {}}))
-
-    def bind(self, request: amqp.BindRequest) -> Empty:
-        """Leave them out."""
-        return super().bind(request.model_copy(update={"arguments": {}}))
-
-
-class ForgetsAutoDelete(ControlClient):
-    """Declares queues that stay."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """Leave the flag out."""
-        return super().declare_queue(request.model_copy(update={"auto_delete": False}))
-
-
-class SharesExclusiveQueues(ControlClient):
-    """Declares queues that all may use."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """Leave the flag out."""
-        return super().declare_queue(request.model_copy(update={"exclusive": False, "durable": True}))
-
-
-class BindsQueuesAlone(ControlClient):
-    """Cannot bind an exchange to an exchange."""
-
-    def bind(self, request: amqp.BindRequest) -> Empty:
-        """Send nothing."""
-        return super().bind(request) if request.destination_kind == "queue" else Empty()
-
-
-class PretendsToDelete(ControlClient):
-    """Neither deletes nor purges."""
-
-    def delete(self, request: amqp.DeleteRequest) -> Empty:
-        """Send nothing."""
-        return Empty()
-
-
 class TakesMissingForEmpty(ControlClient):
     """Cannot tell a queue that is not there from one without messages."""
 
@@ -288,87 +155,6 @@ class TakesMissingForEmpty(ControlClient):
             return super().get(request)
         except ProbeFailure:
             return amqp.GetReply(message=None)
-
-
-class ClosesTooMuch(ControlClient):
-    """Closes the connection where a channel is to be closed."""
-
-    def close_channel(self, request: amqp.CloseChannelRequest) -> Empty:
-        """Close everything."""
-        return super().disconnect(amqp.DisconnectRequest())
-
-
-class LosesTheConnectionWithAChannel(ControlClient):
-    """Ends the connection when the server closes a channel."""
-
-    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
-        """End it."""
-        try:
-            return super().declare_queue(request)
-        except ProbeFailure:
-            super().disconnect(amqp.DisconnectRequest())
-            raise
-
-
-class IgnoresTheVirtualHost(ControlClient):
-    """Works in the default virtual host, as guest."""
-
-    def connect(self, request: amqp.ConnectRequest) -> Empty:
-        """Connect elsewhere."""
-        elsewhere = {"vhost": "/", "username": "guest", "password": "guest"}
-        return super().connect(request.model_copy(update=elsewhere))
-
-
-class NeverComesBack(ControlClient):
-    """Connects once."""
-
-    _came = False
-
-    def connect(self, request: amqp.ConnectRequest) -> Empty:
-        """Refuse the second time."""
-        if self._came:
-            raise ProbeFailure(ErrorCode.IO, "once is enough")
-        self._came = True
-        return super().connect(request)
-
-
-class WaitsForEver(ControlClient):
-    """Has no time limit for the handshake."""
-
-    def connect(self, request: amqp.ConnectRequest) -> Empty:
-        """Go on waiting."""
-        try:
-            return super().connect(request)
-        except ProbeFailure:
-            time.sleep(600.0)
-            raise
-
-
-class LeavesWithoutClosing(ControlClient):
-    """Says that the connection is closed, and does nothing."""
-
-    def disconnect(self, request: amqp.DisconnectRequest) -> Empty:
-        """Send nothing."""
-        return Empty()
-
-
-class SleepsWhileItWaits(ControlClient):
-    """Sends no heartbeats, because it does nothing between its deliveries."""
-
-    def take(self, timeout: float) -> dict[str, Any] | None:
-        """Sleep, and look afterwards."""
-        time.sleep(max(0.0, timeout))
-        return super().take(0)
-
-
-class IgnoresFrameMax(ControlClient):
-    """Splits bodies as it likes."""
-
-    def connect(self, request: amqp.ConnectRequest) -> Empty:
-        """Forget the limit."""
-        answer = super().connect(request)
-        self._connected().connection._impl._body_max_length = 100_000  # type: ignore[attr-defined]
-        return answer
 
 
 class _DropsEvents(ControlClient):
@@ -517,7 +303,7 @@ def _all(base: type[ControlClient]) -> Iterator[type[ControlClient]]:
         yield from _all(client)
 
 
-#: Every wrong client by its name, CutsTheBody as cuts-the-body.
+#: Every wrong client by its name, CutsTheBody as cuts-the-body; those of `amqp_connections` among them.
 CLIENTS: dict[str, type[ControlClient]] = {
     re.sub(r"(?<!^)(?=[A-Z])", "-", client.__name__).lower(): client for client in _all(ControlClient)
 }
