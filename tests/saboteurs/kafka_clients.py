@@ -5,6 +5,7 @@ python -m tests.saboteurs.kafka_clients NAME
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import sys
 from dataclasses import replace
@@ -209,6 +210,77 @@ class TrustsAnyCertificate(ControlClient):
         return context
 
 
+class HidesItsCertificate(ControlClient):
+    """The client's own certificate is not shown."""
+
+    def context(self, tls: Tls) -> ssl.SSLContext | None:
+        """Leave it out."""
+        return super().context(tls.model_copy(update={"certificate": None, "key": None}))
+
+
+class PretendsToProduce(ControlClient):
+    """Records are reported as sent, and nobody sends them."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Send nothing."""
+        return _pretended(request)
+
+
+class ProducesOnce(ControlClient):
+    """From the second call on records are reported as sent, and nobody sends them."""
+
+    calls = 0
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Send the first alone."""
+        self.calls += 1
+        return super().produce(request) if self.calls == 1 else _pretended(request)
+
+
+class IgnoresErrors(ControlClient):
+    """Whatever goes wrong while connecting or starting to read is no error."""
+
+    def connect(self, request: kafka.ConnectRequest) -> Empty:
+        """Connect, or do not."""
+        with contextlib.suppress(ProbeFailure):
+            return super().connect(request)
+        return Empty()
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Read, or do not."""
+        with contextlib.suppress(ProbeFailure):
+            return super().consume(request)
+        return Empty()
+
+
+class ReadsAlone(ControlClient):
+    """A member of a group reads all partitions, as if it were alone."""
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Join no group."""
+        return super().consume(request.model_copy(update={"group": None}))
+
+
+class NeverLeaves(ControlClient):
+    """A member that stops reading stays in its group."""
+
+    def stop(self, _request: kafka.StopRequest) -> Empty:
+        """Stay."""
+        return Empty()
+
+
+class DeliversOnce(ControlClient):
+    """After the first record nothing is delivered any more."""
+
+    delivered = False
+
+    def deliver(self, record: Read) -> None:
+        """Deliver the first alone."""
+        if not self.delivered:
+            self.delivered = True
+            super().deliver(record)
+
+
 CLIENTS: dict[str, type[ControlClient]] = {
     "flips-a-byte": FlipsAByte,
     "null-for-empty": NullForEmpty,
@@ -229,6 +301,13 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "delivers-empty-for-null": DeliversEmptyForNull,
     "reads-uncommitted": ReadsUncommitted,
     "trusts-any-certificate": TrustsAnyCertificate,
+    "hides-its-certificate": HidesItsCertificate,
+    "pretends-to-produce": PretendsToProduce,
+    "produces-once": ProducesOnce,
+    "ignores-errors": IgnoresErrors,
+    "reads-alone": ReadsAlone,
+    "never-leaves": NeverLeaves,
+    "delivers-once": DeliversOnce,
 }
 
 
