@@ -144,10 +144,11 @@ def test_gives_up_on_a_silent_peer(cell: MqttCell) -> None:
     timer=RECOVERY,
 )
 def test_comes_back_again_and_again(cell: MqttCell) -> None:
-    """A client whose connection is cut three times, one after the other, publishes again each time."""
+    """A subscribed client whose connection is cut three times, one after the other, publishes again each time."""
     topic = cell.topic("again")
     reader = cell.reference(topic)
     client = cell.connected()
+    client.subscribe(cell.topic("other"), qos=1)
     for loss in range(_LOSSES):
         payload = cell.payload()
         cell.relay().cut()
