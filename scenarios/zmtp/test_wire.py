@@ -174,11 +174,12 @@ def test_survives_a_peer_that_speaks_otherwise(cell: ZmtpCell, said: bytes) -> N
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["http://api.zeromq.org/4-3:zmq-setsockopt (ZMQ_HANDSHAKE_IVL)"],
+    timer=2.0,
 )
 def test_gives_a_silent_peer_up(cell: ZmtpCell) -> None:
     """A peer that accepts and never speaks is given up after the time for handshakes, and tried again."""
     peer = cell.raw_peer()
-    socket = cell.client().open("PULL", handshake_ivl=500)
+    socket = cell.client().open("PULL", handshake_ivl=2000)
     socket.connect(endpoint_of(cell.relay_to(peer.endpoint)))
     _step("the crate connects", peer.accept)
     _step("the crate connects again", peer.accept)
