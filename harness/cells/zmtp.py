@@ -21,9 +21,9 @@ from harness.references.zmtp import Context, Socket
 from harness.references.zmtp_raw import RawPeer
 from harness.wire.zmtp import SocketType
 
-#: The port of the guide's first examples (`tcp://*:5555`), for captures: ZMTP has no port of its own, and Wireshark
-#: decodes it where it is told to (`tshark -d tcp.port==5555,zmtp`).
-CANONICAL_PORT = 5555
+#: The port of the guide's second example (`tcp://*:5556`), for captures. ZMTP has no port of its own; Wireshark takes
+#: the first example's, 5555, for SigComp, and this one for nothing.
+CANONICAL_PORT = 5556
 
 #: Who binds; the other side connects.
 Side = Literal["crate-binds", "crate-connects"]

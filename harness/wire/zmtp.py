@@ -50,6 +50,7 @@ class Options(Strict):
     rcvtimeo: int | None = None
     reconnect_ivl: int | None = None
     maxmsgsize: int | None = None
+    handshake_ivl: int | None = None
     heartbeat_ivl: int | None = None
     heartbeat_timeout: int | None = None
     immediate: bool | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cells.zmtp import ZmtpCell
+import pytest
+
+from harness.cells.zmtp import ZmtpCell, endpoint_of
 from harness.cells.zmtp_client import Message
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
@@ -176,4 +178,55 @@ def test_receiving_text_survives_other_bytes(cell: ZmtpCell) -> None:
         (message, is_text) == (Message.of(text), True),
         expected=f"the next message, {Message.of(text)}, as text",
         observed=f"{message}, {'as text' if is_text else 'and that this is no text'}",
+    )
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_FRAMING],
+)
+def test_takes_bytes_one_by_one(cell: ZmtpCell) -> None:
+    """Where every byte comes by itself, from the greeting on, messages are whole nevertheless."""
+    receiver = cell.client().open("PULL")
+    relay = cell.relay_to(receiver.bind())
+    relay.drip(0.001)
+    sender = cell.reference.open("PUSH")
+    sender.connect(endpoint_of(relay))
+    wanted = [Message.of(cell.payload(), b"", cell.payload(300)), Message.of(cell.payload())]
+    for message in wanted:
+        cell.send(sender, *message.frames)
+    cell.expect_delivered(receiver, wanted, expected="two whole messages are delivered")
+
+
+@pytest.mark.parametrize("way", ["sends", "receives"])
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["https://rfc.zeromq.org/spec/31/"],
+    deadline=60.0,
+)
+def test_loses_none_of_many(cell: ZmtpCell, way: str) -> None:
+    """More messages than the high-water mark, while nobody is slow to read them, all arrive in order."""
+    link = cell.link("PAIR", "PAIR", "crate-connects")
+    payloads = [number.to_bytes(2, "big") + cell.token.encode() for number in range(1_200)]  # the mark is 1,000
+    seen: list[bytes] = []
+    for start in range(0, len(payloads), 100):
+        for payload in payloads[start : start + 100]:
+            if way == "sends":
+                link.crate.send(payload)
+            else:
+                cell.send(link.reference, payload)
+        for _ in range(100):
+            got = link.reference.receive() if way == "sends" else link.crate.receive()[0].frames
+            seen += got or (b"",)
+    wrong = [number for number, payload in enumerate(payloads) if seen[number] != payload]
+    cell.expect(
+        not wrong,
+        expected=f"{len(payloads)} messages in order",
+        observed=f"another one at number {wrong[:1]} and at {len(wrong)} places in all",
     )

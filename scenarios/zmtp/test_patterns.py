@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.zmtp import SIDES, Side, ZmtpCell
+from harness.cells.zmtp import SIDES, Side, ZmtpCell, endpoint_of
 from harness.cells.zmtp_client import Message, messages
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
@@ -260,3 +260,24 @@ def test_talks_to_a_pair(cell: ZmtpCell, side: Side) -> None:
     for payload in back:
         cell.send(link.reference, payload)
     cell.expect_delivered(link.crate, messages(back), expected="three messages are delivered in order")
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_PIPELINE],
+)
+def test_pushes_in_turns(cell: ZmtpCell) -> None:
+    """A PUSH socket of the crate with two PULL sockets sends to them in turn."""
+    sender = cell.client().open("PUSH")
+    receivers = [cell.reference.open("PULL") for _ in range(2)]
+    for receiver in receivers:
+        sender.connect(endpoint_of(cell.relay_to(receiver.bind())))
+    payloads = [cell.payload() for _ in range(8)]
+    for payload in payloads:
+        sender.send(payload)
+    for index, receiver in enumerate(receivers):
+        wanted = messages(payloads[index::2])
+        cell.expect_received(receiver, wanted, expected=f"receiver {index + 1} gets every second message")

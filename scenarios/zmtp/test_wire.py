@@ -54,7 +54,11 @@ def _meet(
     spec=[_GREETING, _METADATA, _FRAMING],
 )
 def test_talks_to_a_peer_of_zmtp_3(cell: ZmtpCell, minor: int) -> None:
-    """Greeting, metadata and frames are as ZMTP 3.0 and 3.1 have them."""
+    """Greeting, metadata and frames are as ZMTP 3.0 and 3.1 have them.
+
+    The other side is written from the specification. In other scenarios it is pyzmq, which binds the same library as
+    the crate: those say that the binding is right, and not that the library keeps to the protocol.
+    """
     peer = cell.raw_peer()
     socket = cell.client().open("DEALER", routing_id=b"me")
     greeting, properties = _meet(cell, socket, peer, b"DEALER", minor)
@@ -162,3 +166,25 @@ def test_survives_a_peer_that_speaks_otherwise(cell: ZmtpCell, said: bytes) -> N
     payload = cell.payload()
     peer.send(payload)
     cell.expect_delivered(socket, [Message.of(payload)], expected="the message of the next one is delivered")
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["http://api.zeromq.org/4-3:zmq-setsockopt (ZMQ_HANDSHAKE_IVL)"],
+    timer=2.0,
+)
+def test_gives_a_silent_peer_up(cell: ZmtpCell) -> None:
+    """A peer that accepts and never speaks is given up after the time for handshakes, and tried again."""
+    peer = cell.raw_peer()
+    socket = cell.client().open("PULL", handshake_ivl=2000)
+    socket.connect(endpoint_of(cell.relay_to(peer.endpoint)))
+    _step("the crate connects", peer.accept)
+    _step("the crate connects again", peer.accept)
+    _step("the crate greets", lambda: peer.greet(0))
+    _step("the crate sends READY", lambda: peer.make_ready({b"Socket-Type": b"PUSH"}))
+    payload = cell.payload()
+    peer.send(payload)
+    cell.expect_delivered(socket, [Message.of(payload)], expected="the message over the second connection is delivered")

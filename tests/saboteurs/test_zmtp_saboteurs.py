@@ -44,6 +44,9 @@ FUNCTIONS = _load()
 FAIL, TIMEOUT, CRASH = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH
 BINDS, CONNECTS = {"side": "crate-binds"}, {"side": "crate-connects"}
 
+#: Whether the message was taken over depends on whether that came before the refusal.
+_NOT_LET_IN = r"the reference got nothing|taken over; observed send ended with the error timeout"
+
 #: Saboteur, the scenario that catches it, its parameters, the verdict, and what the report says.
 CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
     # patterns
@@ -62,6 +65,7 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
     ("flips-a-received-bit", "reads_subscriptions", CONNECTS, FAIL, r"delivers the subscription: .*the crate got 17"),
     ("swallows-messages", "subscribes_by_messages", CONNECTS, TIMEOUT, r"subscription to .* arrives; observed"),
     ("flips-a-sent-bit", "talks_to_a_pair", BINDS, FAIL, r"three messages arrive in order"),
+    ("reorders", "pushes_in_turns", {}, FAIL, r"receiver 1 gets every second message: .*observed the reference got"),
     # messages
     ("joins-sent-frames", "sends_several_frames", {}, FAIL, r"the message of five frames.*reference got 332 bytes"),
     ("joins-received-frames", "receives_several_frames", {}, FAIL, r"the message of five frames.*crate got 332 bytes"),
@@ -73,6 +77,9 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
     ("flips-a-received-bit", "receives_10_megabytes", {}, FAIL, r"10000000 bytes .*the crate got 10000000 bytes"),
     ("flips-a-sent-bit", "frame_sizes_around_the_short_form", {}, FAIL, r"three frames arrive unchanged"),
     ("loses-non-text", "receiving_text_survives_other_bytes", {}, FAIL, r"that this is no text; observed .*as text"),
+    ("flips-a-received-bit", "takes_bytes_one_by_one", {}, FAIL, r"two whole messages are delivered: .*the crate got"),
+    ("reorders", "loses_none_of_many", {"way": "sends"}, FAIL, r"in order; observed another one at number \[0\]"),
+    ("flips-a-received-bit", "loses_none_of_many", {"way": "receives"}, FAIL, r"observed another one at number \[0\]"),
     # subscriptions
     ("subscribes-to-everything", "subscribes_by_prefix", {}, FAIL, r"only what begins with a prefix .*observed"),
     ("mixes-topics-up", "publishes_by_prefix", {}, FAIL, r"only what begins with the prefix arrives.*observed"),
@@ -103,7 +110,7 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
         r"as the port is taken; observed the crate reported suc",
     ),
     ("ignores-options", "notices_a_silent_peer", {}, TIMEOUT, r"monitor reports disconnected; observed it reported"),
-    ("connects-anew", "answers_heartbeats", {}, FAIL, r"one connection all the time; observed \d+|delivered after 2.5"),
+    ("connects-anew", "answers_heartbeats", {}, FAIL, r"one connection all the time; observed \d+|delivered after 4.5"),
     # limits
     ("ignores-options", "reads_options_back", {}, FAIL, r"each option as it was set; observed other values of"),
     ("ignores-options", "keeps_to_the_high_water_mark", {}, FAIL, r"1 to 5 messages .*observed 20 messages"),
@@ -119,11 +126,11 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
     ("swallows-errors", "takes_turns", {}, FAIL, r"second request ends in an error; observed the crate reported suc"),
     ("ignores-options", "asks_again_without_a_reply", {}, FAIL, r"the message is taken over; observed send ended"),
     # security
-    ("ignores-options", "logs_in_with_plain", {}, FAIL, r"the message arrives: .*the reference got nothing"),
+    ("ignores-options", "logs_in_with_plain", {}, FAIL, _NOT_LET_IN),
     ("monitors-nothing", "reports_a_wrong_password", {}, TIMEOUT, r"handshake_failed_auth or .*it reported nothing"),
     ("flips-a-received-bit", "lets_in_whom_zap_accepts", {}, FAIL, r"with mechanism, name and password; observed"),
     ("ignores-options", "keeps_out_whom_zap_refuses", {}, FAIL, r"a message is received; observed .*timeout"),
-    ("ignores-options", "talks_to_a_curve_server", {}, FAIL, r"the message arrives: .*the reference got nothing"),
+    ("ignores-options", "talks_to_a_curve_server", {}, FAIL, _NOT_LET_IN),
     ("ignores-options", "serves_curve", {}, FAIL, r"only what the client with the right key sends|monitor reports"),
     # signals
     ("dies-of-signals", "survives_a_signal", {"call": "poll"}, CRASH, r"killed by SIGUSR1 during receive"),
@@ -133,12 +140,14 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
     ("flips-a-sent-bit", "talks_to_a_peer_of_zmtp_3", {"minor": 1}, FAIL, r"0 bytes \+ 32 bytes .*observed \("),
     ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 0}, FAIL, r"topic.*observed .*othertopic"),
     ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 1}, FAIL, r"topic.*observed .*othertopic"),
+    ("never-answers-ping", "answers_ping", {}, FAIL, r"PONG arrives; observed 0 of 1 bytes came, then: timed out"),
     ("flips-a-received-bit", "takes_strange_metadata", {}, FAIL, r"message is delivered: .*the crate got 32 bytes"),
+    ("ignores-options", "gives_a_silent_peer_up", {}, FAIL, r"the crate connects again; observed nobody connected"),
     ("flips-a-received-bit", "survives_a_peer_that_speaks_otherwise", {"said": b"GET /"}, FAIL, r"the crate got 32"),
 ]
 
 #: Scenarios for which there is no saboteur, with the reason.
-UNPROVEN = {"answers_ping": "libzmq answers PING by itself, and no option turns that off"}
+UNPROVEN: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +196,7 @@ def test_saboteur_is_caught(
     reason: str,
 ) -> None:
     """The verdict is right, and the reason lets a human see what is wrong."""
+    monkeypatch.setattr(Bench, "_vet", lambda *_: {})  # the contract is not what they break, and starting takes time
     # Still far more than the honest client needs.
     for module in ("peer", "zmtp", "zmtp_client"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 1.5)

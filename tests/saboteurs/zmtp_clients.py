@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
 from harness.references.zmtp_control import ControlClient, MonitorEvents, serve
+from harness.references.zmtp_raw import RawPeer
 from harness.wire import zmtp
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import ProbeFailure
@@ -72,6 +74,20 @@ class SwallowsMessages(Sender):
     def changed(self, frames: list[bytes]) -> list[bytes]:
         """Send nothing."""
         return []
+
+
+class Reorders(ControlClient):
+    """Sends every two messages in the wrong order."""
+
+    _kept: zmtp.SendRequest | None = None
+
+    def send(self, request: zmtp.SendRequest) -> Empty:
+        """Keep the first of two."""
+        kept, self._kept = self._kept, None if self._kept else request
+        if kept is not None:
+            super().send(request)
+            super().send(kept)
+        return Empty()
 
 
 class JoinsSentFrames(Sender):
@@ -313,10 +329,30 @@ class SpeaksOfSomethingElse(ControlClient):
         return Empty()
 
 
+class NeverAnswersPing(ControlClient):
+    """Says what belongs to the handshake, and nothing afterwards."""
+
+    def __init__(self, events: MonitorEvents) -> None:
+        super().__init__(events)
+        self._peer = RawPeer()
+
+    def connect(self, request: zmtp.ConnectRequest) -> Empty:
+        """Shake hands without libzmq, on a thread: the other side is waited for."""
+        host, _, port = request.endpoint.removeprefix("tcp://").rpartition(":")
+        threading.Thread(target=self._shake_hands, args=((host, int(port)),), daemon=True).start()
+        return Empty()
+
+    def _shake_hands(self, address: tuple[str, int]) -> None:
+        self._peer.connect(address)
+        self._peer.greet(minor=1)
+        self._peer.make_ready({b"Socket-Type": b"DEALER"})
+
+
 CLIENTS: dict[str, type[ControlClient]] = {
     "flips-a-sent-bit": FlipsASentBit,
     "flips-a-received-bit": FlipsAReceivedBit,
     "swallows-messages": SwallowsMessages,
+    "reorders": Reorders,
     "joins-sent-frames": JoinsSentFrames,
     "joins-received-frames": JoinsReceivedFrames,
     "truncates-large-frames": TruncatesLargeFrames,
@@ -340,6 +376,7 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "connects-anew": ConnectsAnew,
     "has-one-context": OneContextOnly,
     "is-another-type": SpeaksOfSomethingElse,
+    "never-answers-ping": NeverAnswersPing,
 }
 
 

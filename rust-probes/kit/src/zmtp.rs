@@ -83,6 +83,7 @@ pub struct Options {
     pub rcvtimeo: Option<i32>,
     pub reconnect_ivl: Option<i32>,
     pub maxmsgsize: Option<i64>,
+    pub handshake_ivl: Option<i32>,
     pub heartbeat_ivl: Option<i32>,
     pub heartbeat_timeout: Option<i32>,
     pub immediate: Option<bool>,

@@ -25,6 +25,7 @@ pub fn set(socket: &Socket, options: Options) -> Result<(), Failure> {
         set_rcvtimeo = options.rcvtimeo,
         set_reconnect_ivl = options.reconnect_ivl,
         set_maxmsgsize = options.maxmsgsize,
+        set_handshake_ivl = options.handshake_ivl,
         set_heartbeat_ivl = options.heartbeat_ivl,
         set_heartbeat_timeout = options.heartbeat_timeout,
         set_immediate = options.immediate,
