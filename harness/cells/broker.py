@@ -37,8 +37,8 @@ class BrokerCell(PeerCell):
     def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
         """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
         relay = self.relay(door)
-        if door.host not in relay.hosts and door.host != "localhost":
-            raise Unavailable(f"this machine has no {door.host}")
+        if ":" in door.host and door.host not in relay.hosts:
+            raise Unavailable(f"this machine has no {door.host}: IPv6 is off")
         fields: dict[str, Any] = {"host": door.host, "port": relay.endpoint[1]}
         if door.shown is not None:
             certificates = self._bench.certificates()
