@@ -15,6 +15,8 @@ name = "mosquitto"
 listeners: Mapping[str, int] = {"plain": 1883}
 dialects: tuple[Dialect, ...] = (Dialect.MQTT_3_1_1, Dialect.MQTT_5)
 
+#: Refuses subscriptions, as access.json says.
+_PLUGIN = "mosquitto_dynamic_security.so"
 #: CONNECT with protocol level 4, clean session, keep-alive 10 s, client id "ready" (MQTT 3.1.1, section 3.1).
 _CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x0a\x00\x05ready"
 _CONNACK_ACCEPTED = b"\x20\x02\x00\x00"
@@ -52,8 +54,9 @@ def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, in
     for listener, port in listeners.items():
         config = config.replace(f"listener {port}", f"listener {ports[listener]} 127.0.0.1")
     config = config.replace("/mosquitto/config/", f"{settings}/").replace("/mosquitto/data/", f"{home}/")
-    # Its standard output is buffered where that is a file.
-    config = config.replace("log_dest stdout", "log_dest stderr")
+    # Debian has it in a folder that names the machine's architecture.
+    for plugin in Path("/usr/lib").glob(f"*/{_PLUGIN}"):
+        config = config.replace(f"/usr/lib/{_PLUGIN}", str(plugin))
     # As root it would become another user, who cannot write to the folder.
     (home / "mosquitto.conf").write_text(f"{config}\nuser {getpass.getuser()}\n", encoding="utf-8")
     return HostProcess((str(program(line)), "-c", str(home / "mosquitto.conf")), {})

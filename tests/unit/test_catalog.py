@@ -101,7 +101,8 @@ def test_the_probe_pins_the_version_of_the_catalogue(crate: Crate) -> None:
 
 def test_lines_name_their_image_and_recipe() -> None:
     lines = load_lines()
-    assert [line.id for line in lines if line.broker == "mosquitto"] == ["mosquitto@2.0", "mosquitto@2.0.11"]
+    lines_of_mosquitto = [line.line for line in lines if line.broker == "mosquitto"]
+    assert lines_of_mosquitto == ["2.0", "2.0.11", "2.1"]
     assert {line.suite for line in lines if line.broker == "rabbitmq" and line.recipe} == set(Suite)
     for line in lines:
         assert line.image
