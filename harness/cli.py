@@ -24,11 +24,14 @@ from harness.report import markdown
 from harness.session import RunSession, sweep
 from harness.setup import needs, set_up
 from harness.store import RunFolder, all_runs
+from harness.turns import WORKERS
 
 #: Columns that the printed matrix needs.
 _CONSOLE_WIDTH = 116
 #: Exit codes, as docs/design.md explains them.
 USAGE, FAULT, INTERRUPTED = 2, 4, 130
+#: Seconds after which a cell counts as a hang of ours; it may wait long for its turn and for what others build.
+_CELL_LIMIT = 3600
 
 
 def main() -> NoReturn:
@@ -80,7 +83,13 @@ def setup(yes: bool) -> None:
 @click.option(
     "--profile", type=click.Choice([p.value for p in Profile]), default=Profile.DEFAULT.value, show_default=True
 )
-@click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Workers; twice the cores by default.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    help="Workers; six a core by default, most of which wait.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the newest run, which was interrupted.")
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
 def run(
@@ -195,9 +204,9 @@ def _pytest_arguments(
     jobs: int | None,
     resume: bool,
 ) -> list[str]:
-    workers = jobs or 2 * (os.cpu_count() or 1)
+    workers = jobs or WORKERS
     arguments = [str(SCENARIOS), "--rootdir", str(ROOT), "-q", "--tb=line", "--no-header", f"--profile={profile}"]
-    arguments += ["-n", str(workers), f"--iotyet-run={session.folder.path}"]
+    arguments += ["-n", str(workers), f"--timeout={_CELL_LIMIT}", f"--iotyet-run={session.folder.path}"]
     arguments += [f"--crate={name}" for name in crates] + [f"--broker={name}" for name in broker]
     arguments += ["-k", expression] if expression else []
     arguments += ["--iotyet-resume"] if resume else []

@@ -36,6 +36,7 @@ from harness.paths import ROOT, SCENARIOS
 from harness.scenario import scenario_of
 from harness.session import RunSession
 from harness.store import Plan, PlannedCell, RunFolder, decode_cell, encode_cell
+from harness.turns import in_order, pool_of, turn
 
 #: Attribute of a report that carries the cell, as text: xdist cannot carry our types.
 _CELL = "iotyet_cell"
@@ -179,8 +180,7 @@ class ScenarioPlugin:
             missing = {cell.key for cell in self._folder.read_plan().cells if cell.selected}
             missing -= {cell.key for cell in self._folder.read_cells()}
             wanted = [item for item in self._planned if cell_key(item) in missing]
-        # What waits for a protocol's timer goes first: it costs no work, and the rest runs meanwhile.
-        wanted.sort(key=lambda item: -_scenario(item).timer)
+        wanted = in_order([(_scenario(item), item) for item in wanted])
         left_out = {item for item in items if _is_scenario(item)} - set(wanted)
         items[:] = [item for item in items if not _is_scenario(item)] + wanted
         if left_out:
@@ -237,7 +237,8 @@ class ScenarioPlugin:
             reproduce=f"pytest '{item.nodeid}'",
         )
         own = {name: value for name, value in item.callspec.params.items() if name != "cell"}
-        return measure(self._bench, question, lambda cell: item.obj(cell, **own))
+        with turn(self._folder.path / "leases", pool_of(scenario)):
+            return measure(self._bench, question, lambda cell: item.obj(cell, **own))
 
     def _control(self, scenario: Scenario, spec: _Spec) -> Crate | None:
         if spec.crate.role is Role.CONTROL:

@@ -49,6 +49,8 @@ _CARGO_HOME = re.compile(r"\S*/(?:registry/src/[^/]+|git/checkouts/[^/]+/[^/]+)/
 _QUEUED_LINES = 10_000
 #: Events that may be kept for the scenario before the probe counts as endless noise.
 _KEPT_EVENTS = 200_000
+#: Seconds by which a wait may end late: a blocking client that connects again is busy for a keep-alive or longer.
+_LATE = 3 * CALL_DEADLINE
 #: Seconds by which a wait without events may end early.
 _EARLY = 0.1
 
@@ -225,7 +227,7 @@ class ProbeProcess:
             if remaining <= 0:
                 return None
             fields = {"count": 1, "timeout_ms": math.ceil(remaining * 1000)}
-            reply = self.exchange("wait", fields, remaining + CALL_DEADLINE, expected)
+            reply = self.exchange("wait", fields, remaining + _LATE, expected)
             self._settle("wait", reply, expected)
             if len(self._events) == checked and end - time.monotonic() > _EARLY:
                 raise ContractViolation(

@@ -31,6 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.catalog": (*NOUNS, "harness.paths"),
     "harness.expectations": (*NOUNS, "harness.paths", "harness.catalog"),
     "harness.scenario": NOUNS,
+    "harness.turns": ("harness.model",),
     "harness.store": NOUNS,
     "harness.brokers": TOOLS,
     "harness.probes": TOOLS,

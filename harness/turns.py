@@ -1,0 +1,70 @@
+"""How many cells work at once. Those that only wait for a protocol's timer need no turn: they cost nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from harness.model import Scenario
+
+#: Places in each pool: a cell mostly waits for its broker or its probe, so that two for each core keep it busy.
+PLACES = 2 * (os.cpu_count() or 1)
+#: Workers that find something to do: those with a place in a pool, and as many again that wait for timers.
+WORKERS = 3 * PLACES
+#: Seconds between two looks for a free place.
+_TICK = 0.05
+#: Cells without a broker of their own that are handed out for each one that has to start one.
+_BETWEEN = 5
+
+Item = TypeVar("Item")
+
+
+def pool_of(scenario: Scenario) -> str:
+    """The pool that the scenario's cells need a place in; empty for those that need none."""
+    if scenario.own_broker or scenario.cluster:
+        return "brokers"
+    return "" if scenario.timer else "work"
+
+
+@contextlib.contextmanager
+def turn(folder: Path, pool: str) -> Iterator[None]:
+    """Have a place in the pool, waiting for one where all are taken. A process that dies gives its place back."""
+    if not pool:
+        yield
+        return
+    lock = _take(folder, pool)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def in_order(items: Sequence[tuple[Scenario, Item]]) -> list[Item]:
+    """The order in which cells are handed out: the longest timers first, and brokers of their own among the rest."""
+    timers = sorted((entry for entry in items if not pool_of(entry[0])), key=lambda entry: -entry[0].timer)
+    brokers = sorted((entry for entry in items if pool_of(entry[0]) == "brokers"), key=lambda entry: -entry[0].timer)
+    rest = [entry for entry in items if pool_of(entry[0]) == "work"]
+    groups = [rest[start : start + _BETWEEN] for start in range(0, len(rest), _BETWEEN)]
+    mixed = [
+        entry
+        for broker, group in zip_longest(brokers, groups)
+        for entry in ([broker] if broker else []) + (group or [])
+    ]
+    return [item for _, item in timers + mixed]
+
+
+def _take(folder: Path, pool: str) -> FileLock:
+    while True:
+        for place in range(PLACES):
+            lock = FileLock(folder / f"{pool}-{place}.lock")
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=0)
+                return lock
+        time.sleep(_TICK)
