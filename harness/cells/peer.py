@@ -7,7 +7,8 @@ import hashlib
 import os
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -174,6 +175,14 @@ class PeerCell(Cell):
     def _new_name(self, who: str) -> str:
         self._clients += 1
         return f"{who}{self._clients}"
+
+    @contextlib.contextmanager
+    def meanwhile(self, act: Callable[[], None]) -> Iterator[None]:
+        """Do something that takes long while the scenario drives the client: a blocking one must not be left alone."""
+        with ThreadPoolExecutor(1) as pool:
+            doing = pool.submit(act)
+            yield
+            doing.result()
 
     # -- what can be observed ----------------------------------------------------------------------
 
