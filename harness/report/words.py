@@ -29,7 +29,7 @@ DIALECTS = {
 }
 
 #: Groups that are no plain words.
-_SPELLED = {"qos": "QoS", "tls": "TLS", "keepalive": "keep-alive"}
+_SPELLED = {"qos": "QoS", "tls": "TLS", "sasl": "SASL", "keepalive": "keep-alive"}
 
 
 def count(number: int, one: str, many: str = "") -> str:
