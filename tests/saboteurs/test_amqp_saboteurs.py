@@ -5,41 +5,27 @@ Needs Docker. What the harness waits for is shortened here, because most lies ar
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import re
-import secrets
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from harness.bench import Bench
-from harness.brokers.containers import connect, remove_containers
 from harness.catalog import load_crates, load_lines
-from harness.cells import peer
+from harness.cells import broker, peer
 from harness.cells.base import Cell
-from harness.errors import Unavailable
 from harness.judge import Question, measure
-from harness.liveness import RunLock, end_own_processes
-from harness.model import CellKey, Crate, Dialect, Expectation, Kind, Level, Role, Verdict
-from harness.paths import SCENARIOS
+from harness.model import CellKey, Dialect, Expectation, Level, Role, Verdict
 from harness.peers.amqp import Stage
 from harness.scenario import scenario_of
-from harness.store import RunFolder
 from tests.saboteurs.amqp_clients import CLIENTS
+from tests.saboteurs.cast import saboteur, scenarios_of
 
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.AMQP_0_9_1 in c.dialects)
 LINE = next(line for line in load_lines() if line.id == "rabbitmq@4.0")
-GROUPS = sorted(path.stem.removeprefix("test_") for path in (SCENARIOS / "amqp").glob("test_*.py"))
-MODULES = {group: importlib.import_module(f"scenarios.amqp.test_{group}") for group in GROUPS}
-#: The scenarios by id.
-FUNCTIONS: dict[str, Callable[..., None]] = {
-    stated.id: function
-    for module in MODULES.values()
-    for function in vars(module).values()
-    if (stated := scenario_of(function)) is not None
-}
+FUNCTIONS = scenarios_of("amqp", Dialect.AMQP_0_9_1)
 FAIL, TIMEOUT = Verdict.FAIL, Verdict.TIMEOUT
 
 
@@ -165,51 +151,13 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A run of its own for this process: brokers and probes of no other run are touched, and none of its own stay."""
-    try:
-        connect().close()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    name = f"saboteurs-{secrets.token_hex(4)}"
-    reports = tmp_path_factory.mktemp("reports")
-    folder = RunFolder(reports / "runs" / name)
-    folder.evidence.mkdir(parents=True)
-    lock = RunLock(reports, name)
-    lock.acquire()
-    bench = Bench(folder, lock.mark)
-    try:
-        yield bench
-    finally:
-        bench.close()
-        remove_containers(lambda mark: mark == lock.mark)
-        end_own_processes(lock.mark)
-        lock.release()
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that the harness waits in vain; still far more than the honest client needs."""
     for name, seconds in {"DELIVERY": 3.0, "_LOGGED": 3.0, "RECOVERY": 8.0}.items():
-        for module in (peer, *MODULES.values()):
+        for module in (peer, broker, *map(inspect.getmodule, FUNCTIONS.values())):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, seconds)
-
-
-def _crate(name: str) -> Crate:
-    """A saboteur as an entry of crates.toml would have it."""
-    return Crate(
-        name=name,
-        role=Role.CANDIDATE,
-        kind=Kind.CLIENT,
-        dialects=(Dialect.AMQP_0_9_1,),
-        package="pika",
-        version=CONTROL.version,
-        licence=CONTROL.licence,
-        left_to_application=CONTROL.left_to_application,
-        command=("{python}", "-m", "tests.saboteurs.amqp_clients", name),
-    )
 
 
 def _param(case: Case) -> Any:
@@ -220,7 +168,7 @@ def _param(case: Case) -> Any:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("case", list(map(_param, CASES)))
-def test_saboteur_is_caught(bench: Bench, case: Case) -> None:
+def test_saboteur_is_caught(broker_bench: Bench, case: Case) -> None:
     """The verdict is right, the reason lets a human see what is wrong, and the honest client passes.
 
     The red is expected, so that it is not tried again on a fresh broker: that is the judge's test.
@@ -228,7 +176,7 @@ def test_saboteur_is_caught(bench: Bench, case: Case) -> None:
     function = FUNCTIONS[case.scenario]
     stated = scenario_of(function)
     assert stated is not None
-    crate = _crate(case.saboteur)
+    crate = saboteur(CONTROL, "amqp_clients", case.saboteur, left_to_application=CONTROL.left_to_application)
     key = CellKey(stated.dialect, stated.id, "", crate.name, crate.version, LINE.id)
     expectation = Expectation(key, case.verdict, observed="", reason="it lies", review="2027-05-01")
     question = Question(key=key, scenario=stated, crate=crate, line=LINE, control=CONTROL, expectation=expectation)
@@ -236,7 +184,7 @@ def test_saboteur_is_caught(bench: Bench, case: Case) -> None:
     def body(cell: Cell) -> None:
         function(cell, **case.params)
 
-    cell = measure(bench, question, body)
+    cell = measure(broker_bench, question, body)
     assert cell.verdict is case.verdict, cell.reason
     assert re.search(case.reason, cell.reason), cell.reason
     assert cell.control is Verdict.PASS, cell.control_reason

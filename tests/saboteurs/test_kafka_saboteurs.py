@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
-import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from harness.bench import Bench
-from harness.brokers.containers import connect, remove_containers
 from harness.catalog import load_crates, load_lines
-from harness.errors import Unavailable
 from harness.judge import Question, known_before, measure
-from harness.liveness import RunLock, end_own_processes
-from harness.model import CellKey, Crate, Dialect, Kind, Role, Verdict
-from harness.paths import SCENARIOS
+from harness.model import CellKey, Dialect, Role, Verdict
 from harness.scenario import scenario_of
-from harness.store import RunFolder
+from tests.saboteurs.cast import saboteur, scenarios_of
 from tests.saboteurs.kafka_clients import CLIENTS
 
 #: Needs a broker that the profile `ci` does not start.
 pytestmark = pytest.mark.full
 
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.KAFKA in c.dialects)
-
-FILES = sorted((SCENARIOS / "kafka").glob("test_*.py"))
 
 #: Saboteur, file and scenario that catches it, the scenario's parameters, and what the reason says.
 CASES: list[tuple[str, str, str, dict[str, Any], str]] = [
@@ -137,48 +128,11 @@ UNPROVEN = {
 }
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A run of its own for this process: brokers and probes of no other run are touched, and none of its own stay."""
-    try:
-        connect().close()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    name = f"saboteurs-{secrets.token_hex(4)}"
-    reports = tmp_path_factory.mktemp("reports")
-    folder = RunFolder(reports / "runs" / name)
-    folder.evidence.mkdir(parents=True)
-    lock = RunLock(reports, name)
-    lock.acquire()
-    bench = Bench(folder, lock.mark)
-    try:
-        yield bench
-    finally:
-        bench.close()
-        remove_containers(lambda mark: mark == lock.mark)
-        end_own_processes(lock.mark)
-        lock.release()
-
-
-def _crate(name: str) -> Crate:
-    """A saboteur as an entry of crates.toml would have it."""
-    return Crate(
-        name=name,
-        role=Role.CANDIDATE,
-        kind=Kind.CLIENT,
-        dialects=(Dialect.KAFKA,),
-        package=CONTROL.package,
-        version=CONTROL.version,
-        licence=CONTROL.licence,
-        command=("{python}", "-m", "tests.saboteurs.kafka_clients", name),
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "file", "scenario", "params", "reason"), CASES, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_saboteur_is_caught(
-    bench: Bench,
+    broker_bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     file: str,
@@ -191,16 +145,16 @@ def test_saboteur_is_caught(
     for limit, seconds in {"DELIVERY": 5.0, "RECOVERY": 10.0}.items():
         monkeypatch.setattr(f"harness.cells.kafka.{limit}", seconds)
     # A fresh broker for the second attempt costs seconds, and these scenarios do not hurt theirs.
-    monkeypatch.setattr(bench, "own_peer", lambda line, **_options: _Same(bench.shared_peer(line)))
+    monkeypatch.setattr(broker_bench, "own_peer", lambda line, **_options: _Same(broker_bench.shared_peer(line)))
     function = getattr(importlib.import_module(f"scenarios.kafka.test_{file}"), f"test_{scenario}")
     stated = scenario_of(function)
     assert stated is not None
-    crate = _crate(name)
+    crate = saboteur(CONTROL, "kafka_clients", name)
     lines = [line for line in load_lines() if line.broker == "kafka"]
     line = next(line for line in lines if not known_before(stated, crate, line))
     key = CellKey(Dialect.KAFKA, scenario, "-".join(map(str, params.values())), crate.name, crate.version, line.id)
     question = Question(key=key, scenario=stated, crate=crate, line=line, control=CONTROL)
-    cell = measure(bench, question, lambda cell: function(cell, **params))
+    cell = measure(broker_bench, question, lambda cell: function(cell, **params))
     assert cell.verdict is Verdict.FAIL, cell.reason
     assert cell.control is Verdict.PASS, cell.control_reason
     assert re.search(reason, cell.reason), cell.reason
@@ -226,9 +180,7 @@ def test_every_saboteur_has_a_case() -> None:
 
 def test_every_scenario_can_fail() -> None:
     """A new scenario needs a saboteur."""
-    modules = [importlib.import_module(f"scenarios.kafka.{path.stem}") for path in FILES]
-    functions = [function for module in modules for _, function in inspect.getmembers(module, inspect.isfunction)]
-    every = {stated.id for function in functions if (stated := scenario_of(function)) is not None}
+    every = set(scenarios_of("kafka", Dialect.KAFKA))
     proven = {case[2] for case in CASES}
     assert every - proven - UNPROVEN == set(), "no saboteur fails these"
     assert proven & UNPROVEN == set(), "these are proven by now"

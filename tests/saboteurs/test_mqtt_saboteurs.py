@@ -5,25 +5,19 @@ Needs Docker. What the harness waits for is shortened here, because most lies ar
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 import itertools
 import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from harness.bench import Bench
-from harness.brokers.containers import connect, remove_containers
 from harness.catalog import load_crates, load_lines
-from harness.cells import mqtt, mqtt_client, peer
+from harness.cells import broker, mqtt, mqtt_client, peer
 from harness.cells.base import Cell
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
-from harness.errors import Unavailable
 from harness.judge import Question, measure
-from harness.liveness import RunLock, end_own_processes
 from harness.model import (
     BrokerLine,
     CellKey,
@@ -31,38 +25,17 @@ from harness.model import (
     Consequence,
     Crate,
     Dialect,
-    Kind,
     Level,
     Requirement,
     Role,
     Verdict,
 )
-from harness.paths import SCENARIOS
 from harness.scenario import scenario, scenario_of
-from harness.store import RunFolder
+from tests.saboteurs.cast import Function, saboteur, scenarios_of
 from tests.saboteurs.mqtt.cases import BROKEN, CASES, FAIL, UNPROVEN, Case, Params
 from tests.saboteurs.mqtt_clients import CLIENTS, CONVERSATIONS
 
-Function = Callable[..., None]
-
-
 # -- which scenarios there are -------------------------------------------------------------------------
-
-
-def _load() -> dict[str, Function]:
-    """The MQTT scenarios by id; loaded aside, so that pytest does not take them for tests of this file."""
-    found: dict[str, Function] = {}
-    for path in sorted((SCENARIOS / "mqtt").glob("test_*.py")):
-        spec = importlib.util.spec_from_file_location(f"sabotaged_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for _, function in inspect.getmembers(module, inspect.isfunction):
-            stated = scenario_of(function)
-            if stated is not None and stated.dialect is Dialect.MQTT_3_1_1:
-                found[stated.id] = function
-    return found
 
 
 def _variants(function: Function) -> list[Params]:
@@ -72,7 +45,7 @@ def _variants(function: Function) -> list[Params]:
     return [tuple(sorted(combination)) for combination in itertools.product(*choices)]
 
 
-FUNCTIONS = _load()
+FUNCTIONS = scenarios_of("mqtt", Dialect.MQTT_3_1_1)
 EVERY = [(name, params) for name, function in FUNCTIONS.items() for params in _variants(function)]
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.MQTT_3_1_1 in c.dialects)
 
@@ -80,34 +53,11 @@ CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.MQ
 # -- measuring -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A run of its own for this process: brokers and probes of no other run are touched, and none of its own stay."""
-    try:
-        connect().close()
-    except Unavailable as error:
-        pytest.skip(str(error))
-    name = f"saboteurs-{secrets.token_hex(4)}"
-    reports = tmp_path_factory.mktemp("reports")
-    folder = RunFolder(reports / "runs" / name)
-    folder.evidence.mkdir(parents=True)
-    lock = RunLock(reports, name)
-    lock.acquire()
-    bench = Bench(folder, lock.mark)
-    try:
-        yield bench
-    finally:
-        bench.close()
-        remove_containers(lambda mark: mark == lock.mark)
-        end_own_processes(lock.mark)
-        lock.release()
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that the harness waits in vain; still far more than the honest client needs."""
     for name, seconds in {"RECOVERY": 8.0, "DELIVERY": 2.5, "_LOGGED": 2.5, "CALL_DEADLINE": 1.5}.items():
-        for module in (peer, mqtt, mqtt_client):
+        for module in (peer, broker, mqtt, mqtt_client):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, seconds)
     for name, value in {"notice": 12.0, "answer": 11.0, "many": 60, "connections": 40}.items():
@@ -119,18 +69,8 @@ def _line() -> BrokerLine:
 
 
 def _crate(name: str) -> Crate:
-    """A saboteur as an entry of crates.toml would have it."""
-    return Crate(
-        name=name,
-        role=Role.CANDIDATE,
-        kind=Kind.CLIENT,
-        dialects=(Dialect.MQTT_3_1_1,),
-        package="paho-mqtt",
-        version=CONTROL.version,
-        licence=CONTROL.licence,
-        left_to_application=() if name == "forgets-to-resubscribe" else CONTROL.left_to_application,
-        command=("{python}", "-m", "tests.saboteurs.mqtt_clients", name),
-    )
+    left = () if name == "forgets-to-resubscribe" else CONTROL.left_to_application
+    return saboteur(CONTROL, "mqtt_clients", name, left_to_application=left)
 
 
 def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, control: Crate | None) -> CellResult:
@@ -153,9 +93,9 @@ def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, 
 @pytest.mark.parametrize(
     "case", [pytest.param(case, id=case.id, marks=[pytest.mark.full] if case.slow else []) for case in CASES]
 )
-def test_saboteur_is_caught(bench: Bench, case: Case, record_property: Callable[[str, object], None]) -> None:
+def test_saboteur_is_caught(broker_bench: Bench, case: Case, record_property: Callable[[str, object], None]) -> None:
     """The verdict is right, and the reason lets a human see what is wrong."""
-    cell = _measure(bench, _crate(case.saboteur), FUNCTIONS[case.scenario], case.params, control=CONTROL)
+    cell = _measure(broker_bench, _crate(case.saboteur), FUNCTIONS[case.scenario], case.params, control=CONTROL)
     record_property("seen", f"{case.saboteur} | {case.id} | {cell.verdict} | {cell.seconds:.1f} s | {cell.reason}")
     assert cell.verdict is case.verdict, cell.reason
     assert re.search(case.reason, cell.reason), cell.reason
@@ -167,9 +107,9 @@ def test_saboteur_is_caught(bench: Bench, case: Case, record_property: Callable[
 @pytest.mark.parametrize(
     ("name", "params"), [pytest.param(*entry, id=f"{entry[0]}{dict(entry[1]) or ''}") for entry in EVERY]
 )
-def test_the_honest_client_passes(bench: Bench, name: str, params: Params) -> None:
+def test_the_honest_client_passes(broker_bench: Bench, name: str, params: Params) -> None:
     """With all the patience that a real run has: what the saboteurs fail is no trap."""
-    cell = _measure(bench, CONTROL, FUNCTIONS[name], params, control=None)
+    cell = _measure(broker_bench, CONTROL, FUNCTIONS[name], params, control=None)
     assert cell.verdict is Verdict.PASS, cell.reason
 
 
@@ -203,9 +143,9 @@ def _impossible(cell: MqttCell) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_what_the_control_fails_too_is_no_fault_of_the_crate(bench: Bench) -> None:
+def test_what_the_control_fails_too_is_no_fault_of_the_crate(broker_bench: Bench) -> None:
     """The cell is broken, and the reason has both sides."""
-    cell = _measure(bench, _crate("ignores-retain"), _impossible, (), control=CONTROL)
+    cell = _measure(broker_bench, _crate("ignores-retain"), _impossible, (), control=CONTROL)
     assert (cell.verdict, cell.control) == (BROKEN, FAIL)
     assert re.search(
         r"the control ends in fail on the same cell \(.*got nothing.*; the crate: .*got nothing", cell.reason

@@ -5,11 +5,7 @@ What the harness waits for is shortened here, because many lies are found by wai
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import re
-import secrets
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,30 +13,16 @@ import pytest
 from harness.bench import Bench, ReferencePeer
 from harness.catalog import load_crates, load_peers
 from harness.judge import Question, attempt
-from harness.liveness import RunLock, end_own_processes
-from harness.model import CellKey, Crate, Dialect, Kind, Role, Verdict
-from harness.paths import SCENARIOS
+from harness.model import CellKey, Dialect, Kind, Role, Verdict
 from harness.scenario import scenario_of
-from harness.store import RunFolder
+from tests.saboteurs.cast import saboteur, scenarios_of
 from tests.saboteurs.zmtp_clients import CLIENTS
 
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.ZMTP in c.dialects)
 LINE = next(line for line in load_peers() if Dialect.ZMTP in line.dialects)
 
 
-def _load() -> dict[str, Callable[..., None]]:
-    """The ZeroMQ scenarios by id."""
-    found: dict[str, Callable[..., None]] = {}
-    for path in sorted((SCENARIOS / "zmtp").glob("test_*.py")):
-        module = importlib.import_module(f"scenarios.zmtp.{path.stem}")
-        for _, function in inspect.getmembers(module, inspect.isfunction):
-            stated = scenario_of(function)
-            if stated is not None:
-                found[stated.id] = function
-    return found
-
-
-FUNCTIONS = _load()
+FUNCTIONS = scenarios_of("zmtp", Dialect.ZMTP)
 FAIL, TIMEOUT, CRASH = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH
 BINDS, CONNECTS = {"side": "crate-binds"}, {"side": "crate-connects"}
 
@@ -150,38 +132,6 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
 UNPROVEN: dict[str, str] = {}
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A run of its own for this process."""
-    name = f"saboteurs-{secrets.token_hex(4)}"
-    reports = tmp_path_factory.mktemp("reports")
-    folder = RunFolder(reports / "runs" / name)
-    folder.evidence.mkdir(parents=True)
-    lock = RunLock(reports, name)
-    lock.acquire()
-    bench = Bench(folder, lock.mark)
-    try:
-        yield bench
-    finally:
-        bench.close()
-        end_own_processes(lock.mark)
-        lock.release()
-
-
-def _crate(name: str) -> Crate:
-    """A saboteur as an entry of crates.toml would have it."""
-    return Crate(
-        name=name,
-        role=Role.CANDIDATE,
-        kind=Kind.BINDING,
-        dialects=(Dialect.ZMTP,),
-        package=CONTROL.package,
-        version=CONTROL.version,
-        licence=CONTROL.licence,
-        command=("{python}", "-m", "tests.saboteurs.zmtp_clients", name),
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "scenario", "params", "verdict", "reason"),
     [pytest.param(*case, id=f"{case[0]}-{case[1]}-{'-'.join(map(str, case[2].values()))[:20]}") for case in CASES],
@@ -209,7 +159,7 @@ def test_saboteur_is_caught(
     function = FUNCTIONS[scenario]
     stated = scenario_of(function)
     assert stated is not None
-    crate = _crate(name)
+    crate = saboteur(CONTROL, "zmtp_clients", name, kind=Kind.BINDING)
     key = CellKey(Dialect.ZMTP, scenario, "", crate.name, crate.version, LINE.id)
     question = Question(key=key, scenario=stated, crate=crate, line=LINE)
     seen = attempt(bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), "1")
