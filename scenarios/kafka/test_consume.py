@@ -13,6 +13,30 @@ from harness.scenario import scenario
 _FETCH = "https://kafka.apache.org/protocol.html#The_Messages_Fetch"
 _OFFSETS = "https://kafka.apache.org/protocol.html#The_Messages_ListOffsets"
 _RECORDS = "https://kafka.apache.org/documentation/#recordbatch"
+_consumes = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_FETCH],
+    deadline=45.0,
+)
+_unchanged = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_RECORDS],
+    deadline=45.0,
+)
+_tombstone = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/documentation/#compaction"],
+    deadline=45.0,
+)
 
 
 def _delivers(cell: KafkaCell, *records: Written, expected: str, compression: str = "none", **options: int) -> None:
@@ -92,14 +116,7 @@ def test_consumes_from_an_offset(cell: KafkaCell, compression: str) -> None:
     cell.expect_delivered(client, wanted, expected="the crate delivers from offset 6 on")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FETCH],
-    deadline=45.0,
-)
+@_consumes
 def test_consumes_several_partitions(cell: KafkaCell) -> None:
     """Reading a topic delivers the records of all its partitions, each partition's in order."""
     topic = cell.topic(partitions=3)
@@ -111,14 +128,7 @@ def test_consumes_several_partitions(cell: KafkaCell) -> None:
     cell.expect_delivered(client, wanted, expected="the crate delivers the records of the 3 partitions")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FETCH],
-    deadline=45.0,
-)
+@_consumes
 def test_consumes_one_of_several_partitions(cell: KafkaCell) -> None:
     """Reading one partition delivers its records and no others."""
     topic = cell.topic(partitions=3)
@@ -130,14 +140,7 @@ def test_consumes_one_of_several_partitions(cell: KafkaCell) -> None:
     cell.expect_delivered(client, wanted, expected="the crate delivers the records of partition 1")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FETCH],
-    deadline=45.0,
-)
+@_consumes
 def test_consumes_several_topics(cell: KafkaCell) -> None:
     """One client reads several topics, and tells which record is of which."""
     one, other = cell.topic(), cell.topic()
@@ -151,53 +154,25 @@ def test_consumes_several_topics(cell: KafkaCell) -> None:
     cell.expect_delivered(client, wanted, expected="the crate delivers the records of both topics")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.INTEROP,
-    spec=[_RECORDS],
-    deadline=45.0,
-)
+@_unchanged
 def test_consumes_a_null_key(cell: KafkaCell) -> None:
     """A record without key is delivered with none."""
     _delivers(cell, Written(None, cell.payload()), expected="the crate delivers the record with a null key")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=["https://kafka.apache.org/documentation/#compaction"],
-    deadline=45.0,
-)
+@_tombstone
 def test_consumes_a_null_value(cell: KafkaCell) -> None:
     """A record without value, which says that its key was deleted, is delivered with none."""
     _delivers(cell, Written(b"key", None), expected="the crate delivers the record with a null value")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=["https://kafka.apache.org/documentation/#compaction"],
-    deadline=45.0,
-)
+@_tombstone
 def test_consumes_an_empty_value(cell: KafkaCell) -> None:
     """An empty value is delivered as empty; who takes it for null believes that its key was deleted."""
     _delivers(cell, Written(b"key", b""), expected="the crate delivers the record with a value of 0 bytes")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.INTEROP,
-    spec=[_RECORDS],
-    deadline=45.0,
-)
+@_unchanged
 def test_consumes_every_byte(cell: KafkaCell) -> None:
     """Keys and values with every byte value are delivered unchanged."""
     every = bytes(range(256))
@@ -263,14 +238,7 @@ def test_consumes_compressed_with_zstd(cell: KafkaCell) -> None:
     _delivers(cell, *_numbered(cell, 20), expected=expected, compression="zstd")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FETCH],
-    deadline=45.0,
-)
+@_consumes
 def test_consumes_100_kb(cell: KafkaCell) -> None:
     """A value of 100 KB is delivered to a client that is told to fetch up to 1 MiB."""
     record = Written(b"key", cell.payload(100_000))

@@ -14,6 +14,30 @@ from harness.scenario import scenario
 
 _PRODUCE = "https://kafka.apache.org/protocol.html#The_Messages_Produce"
 _RECORDS = "https://kafka.apache.org/documentation/#recordbatch"
+_produces = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_PRODUCE],
+    deadline=45.0,
+)
+_unchanged = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_RECORDS],
+    deadline=45.0,
+)
+_placed = scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.INTEROP,
+    spec=["https://kafka.apache.org/documentation/#producerconfigs_partitioner.class"],
+    deadline=45.0,
+)
 
 
 def _stores(cell: KafkaCell, *records: Written, expected: str, **options: Any) -> None:
@@ -27,14 +51,7 @@ def _stores(cell: KafkaCell, *records: Written, expected: str, **options: Any) -
     cell.expect_stored(topic, stored, expected=expected)
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_PRODUCE],
-    deadline=45.0,
-)
+@_produces
 def test_produces(cell: KafkaCell) -> None:
     """What all in-sync replicas acknowledged is stored, once and unchanged."""
     _stores(cell, Written(b"key", cell.payload()), expected="the topic holds each record once", acks="all")
@@ -64,14 +81,7 @@ def test_produces_with_fewer_acks(cell: KafkaCell, acks: str) -> None:
     cell.expect_stored(topic, stored, expected="the topic holds each record once")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_PRODUCE],
-    deadline=45.0,
-)
+@_produces
 def test_produces_to_the_partition_that_is_asked_for(cell: KafkaCell) -> None:
     """A record that names its partition is stored there."""
     topic = cell.topic(partitions=3)
@@ -82,14 +92,7 @@ def test_produces_to_the_partition_that_is_asked_for(cell: KafkaCell) -> None:
     cell.expect_stored(topic, stored, expected="each partition holds its records")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_PRODUCE],
-    deadline=45.0,
-)
+@_produces
 def test_produces_to_several_topics(cell: KafkaCell) -> None:
     """One client produces to several topics, and nothing ends up in the wrong one."""
     one, other = cell.topic(), cell.topic()
@@ -101,14 +104,7 @@ def test_produces_to_several_topics(cell: KafkaCell) -> None:
     cell.expect_stored(other, [Delivered(b"key", second.value)], expected="the second topic holds its record")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.INTEROP,
-    spec=[_RECORDS],
-    deadline=45.0,
-)
+@_unchanged
 def test_produces_a_null_key(cell: KafkaCell) -> None:
     """A record without key is stored with the key null."""
     _stores(cell, Written(None, cell.payload()), expected="the topic holds the record with a null key")
@@ -140,14 +136,7 @@ def test_produces_an_empty_value(cell: KafkaCell) -> None:
     _stores(cell, Written(b"key", b""), expected="the topic holds the record with a value of 0 bytes")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.INTEROP,
-    spec=[_RECORDS],
-    deadline=45.0,
-)
+@_unchanged
 def test_produces_every_byte(cell: KafkaCell) -> None:
     """Keys and values may contain every byte value."""
     every = bytes(range(256))
@@ -215,14 +204,7 @@ def test_produces_compressed_with_zstd(cell: KafkaCell) -> None:
     _stores(cell, *records, expected="the topic holds the 20 records in their order", compression="zstd")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_PRODUCE],
-    deadline=45.0,
-)
+@_produces
 def test_produces_100_kb(cell: KafkaCell) -> None:
     """A value of 100 KB is stored."""
     _stores(cell, Written(b"key", cell.payload(100_000)), expected="the topic holds all 100000 bytes")
@@ -292,14 +274,7 @@ def test_tells_where_a_record_went(cell: KafkaCell) -> None:
     )
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.EXTENDED,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.INTEROP,
-    spec=["https://kafka.apache.org/documentation/#producerconfigs_partitioner.class"],
-    deadline=45.0,
-)
+@_placed
 def test_places_equal_keys_together(cell: KafkaCell) -> None:
     """Records with one key end up in one partition, and keys spread over the partitions."""
     topic = cell.topic(partitions=4)
@@ -317,14 +292,7 @@ def test_places_equal_keys_together(cell: KafkaCell) -> None:
     )
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.EXTENDED,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.INTEROP,
-    spec=["https://kafka.apache.org/documentation/#producerconfigs_partitioner.class"],
-    deadline=45.0,
-)
+@_placed
 def test_places_keys_as_java_does(cell: KafkaCell) -> None:
     """A key ends up in the partition that Kafka's own client would choose, so that clients can be mixed."""
     topic = cell.topic(partitions=7)

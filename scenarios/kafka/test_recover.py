@@ -15,6 +15,40 @@ from harness.scenario import scenario
 
 _LEADER = "https://kafka.apache.org/protocol.html#protocol_error_codes: NOT_LEADER_OR_FOLLOWER"
 _RETRIES = "https://kafka.apache.org/documentation/#producerconfigs_retries"
+_after_a_cut = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+_after_a_restart = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=180.0,
+    timer=RECOVERY,
+)
+_after_the_leader = scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[_LEADER],
+    capability="failover",
+    needs=[Need.RECONNECT],
+    cluster=True,
+    since="3.9",
+    deadline=180.0,
+    timer=RECOVERY,
+)
 
 
 def _produces_again(cell: KafkaCell, hurt: str) -> None:
@@ -46,63 +80,25 @@ def _reads_on(cell: KafkaCell, hurt: str) -> None:
     cell.keep_consuming(client, after.value)
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.HANG,
-    spec=[_RETRIES],
-    needs=[Need.RECONNECT],
-    deadline=150.0,
-    timer=RECOVERY,
-)
+@_after_a_cut
 def test_produces_again_after_a_cut(cell: KafkaCell) -> None:
     """After its connections were cut, the client produces again within 60 seconds; the application repeats the call."""
     _produces_again(cell, "cut")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.HANG,
-    spec=[_RETRIES],
-    needs=[Need.RECONNECT],
-    deadline=150.0,
-    timer=RECOVERY,
-)
+@_after_a_cut
 def test_reads_on_after_a_cut(cell: KafkaCell) -> None:
     """After its connections were cut, the client reads on within 60 seconds."""
     _reads_on(cell, "cut")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.HANG,
-    spec=[_RETRIES],
-    needs=[Need.RECONNECT],
-    own_broker=True,
-    deadline=180.0,
-    timer=RECOVERY,
-)
+@_after_a_restart
 def test_produces_again_after_a_broker_restart(cell: KafkaCell) -> None:
     """After its broker was restarted, the client produces again within 60 seconds; the application repeats the call."""
     _produces_again(cell, "restart")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.PRACTICE,
-    consequence=Consequence.HANG,
-    spec=[_RETRIES],
-    needs=[Need.RECONNECT],
-    own_broker=True,
-    deadline=180.0,
-    timer=RECOVERY,
-)
+@_after_a_restart
 def test_reads_on_after_a_broker_restart(cell: KafkaCell) -> None:
     """After its broker was restarted, the client reads on within 60 seconds."""
     _reads_on(cell, "restart")
@@ -124,37 +120,13 @@ def test_produces_again_after_the_broker_was_killed(cell: KafkaCell) -> None:
     _produces_again(cell, "kill")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.HANG,
-    spec=[_LEADER],
-    capability="failover",
-    needs=[Need.RECONNECT],
-    cluster=True,
-    since="3.9",
-    deadline=180.0,
-    timer=RECOVERY,
-)
+@_after_the_leader
 def test_produces_again_after_the_leader_was_killed(cell: KafkaCell) -> None:
     """Of two brokers one is killed and the other leads: the client finds it and produces within 60 seconds."""
     _produces_again(cell, "leader")
 
 
-@scenario(
-    Dialect.KAFKA,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.HANG,
-    spec=[_LEADER],
-    capability="failover",
-    needs=[Need.RECONNECT],
-    cluster=True,
-    since="3.9",
-    deadline=180.0,
-    timer=RECOVERY,
-)
+@_after_the_leader
 def test_reads_on_after_the_leader_was_killed(cell: KafkaCell) -> None:
     """Of two brokers one is killed and the other leads: the client finds it and reads on within 60 seconds."""
     _reads_on(cell, "leader")

@@ -14,6 +14,21 @@ _FRAMING = "https://rfc.zeromq.org/spec/23/#framing"
 _RECV = "http://api.zeromq.org/4-3:zmq-msg-recv"
 _TEN_MEGABYTES = 10_000_000
 _EVERY_BYTE = bytes(range(256))
+_unchanged = scenario(
+    Dialect.ZMTP,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_FRAMING],
+)
+_large = scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_FRAMING],
+    deadline=60.0,
+)
 
 
 def _sends(cell: ZmtpCell, message: Message, expected: str) -> None:
@@ -32,101 +47,51 @@ def _receives(cell: ZmtpCell, message: Message, expected: str) -> None:
     cell.expect_delivered(link.crate, [message, Message.of(marker)], expected=expected)
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-)
+@_unchanged
 def test_sends_several_frames(cell: ZmtpCell) -> None:
     """A message of several frames, some of them empty, arrives as one message with the same frames."""
     frames = (b"", cell.payload(), b"", cell.payload(300), b"")
     _sends(cell, Message(frames), "the message of five frames, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-)
+@_unchanged
 def test_receives_several_frames(cell: ZmtpCell) -> None:
     """A message of several frames, some of them empty, is delivered as one message with the same frames."""
     frames = (b"", cell.payload(), b"", cell.payload(300), b"")
     _receives(cell, Message(frames), "the message of five frames, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-)
+@_unchanged
 def test_sends_an_empty_message(cell: ZmtpCell) -> None:
     """A message of one empty frame arrives."""
     _sends(cell, Message.of(b""), "the empty message, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-)
+@_unchanged
 def test_receives_an_empty_message(cell: ZmtpCell) -> None:
     """A message of one empty frame is delivered."""
     _receives(cell, Message.of(b""), "the empty message, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-)
+@_unchanged
 def test_sends_every_byte(cell: ZmtpCell) -> None:
     """A frame may have any byte values; they arrive unchanged."""
     _sends(cell, Message.of(_EVERY_BYTE + cell.payload()), "the very bytes, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-)
+@_unchanged
 def test_receives_every_byte(cell: ZmtpCell) -> None:
     """A frame may have any byte values; they are delivered unchanged."""
     _receives(cell, Message.of(_EVERY_BYTE + cell.payload()), "the very bytes, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.EXTENDED,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-    deadline=60.0,
-)
+@_large
 def test_sends_10_megabytes(cell: ZmtpCell) -> None:
     """A frame of 10 MB, whose size takes eight bytes, arrives unchanged."""
     _sends(cell, Message.of(cell.payload(_TEN_MEGABYTES)), "all 10,000,000 bytes, then the marker")
 
 
-@scenario(
-    Dialect.ZMTP,
-    level=Level.EXTENDED,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_FRAMING],
-    deadline=60.0,
-)
+@_large
 def test_receives_10_megabytes(cell: ZmtpCell) -> None:
     """A frame of 10 MB, whose size takes eight bytes, is delivered unchanged."""
     _receives(cell, Message.of(cell.payload(_TEN_MEGABYTES)), "all 10,000,000 bytes, then the marker")

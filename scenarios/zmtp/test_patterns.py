@@ -19,16 +19,17 @@ _PIPELINE = "https://rfc.zeromq.org/spec/30/"
 _PAIR = "https://rfc.zeromq.org/spec/31/"
 
 sides = pytest.mark.parametrize("side", SIDES)
-
-
-@sides
-@scenario(
+_core_pattern = scenario(
     Dialect.ZMTP,
     level=Level.CORE,
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_REQREP],
 )
+
+
+@sides
+@_core_pattern
 def test_requests(cell: ZmtpCell, side: Side) -> None:
     """A REQ socket of the crate sends requests to a REP socket and gets each reply."""
     link = cell.link("REQ", "REP", side)
@@ -40,13 +41,7 @@ def test_requests(cell: ZmtpCell, side: Side) -> None:
 
 
 @sides
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_REQREP],
-)
+@_core_pattern
 def test_replies(cell: ZmtpCell, side: Side) -> None:
     """A REP socket of the crate gets requests from a REQ socket and answers each."""
     link = cell.link("REP", "REQ", side)
@@ -130,13 +125,7 @@ def test_pulls(cell: ZmtpCell, side: Side) -> None:
 
 
 @sides
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_REQREP],
-)
+@_core_pattern
 def test_routes(cell: ZmtpCell, side: Side) -> None:
     """A ROUTER socket of the crate says which DEALER a message is from, and sends to the one that it names."""
     name = f"dealer-{cell.token}".encode()
@@ -149,13 +138,7 @@ def test_routes(cell: ZmtpCell, side: Side) -> None:
 
 
 @sides
-@scenario(
-    Dialect.ZMTP,
-    level=Level.CORE,
-    requirement=Requirement.MUST,
-    consequence=Consequence.LOSS,
-    spec=[_REQREP],
-)
+@_core_pattern
 def test_deals(cell: ZmtpCell, side: Side) -> None:
     """A DEALER socket of the crate is known to a ROUTER by its routing id, and gets what is sent to that."""
     name = f"dealer-{cell.token}".encode()
