@@ -98,7 +98,10 @@ class Socket:
         """Send one message; false where nobody took it within `within` seconds."""
         if not self.raw.poll(_milliseconds(within), zmq.POLLOUT):
             return False
-        self.raw.send_multipart(frames, zmq.DONTWAIT)
+        try:
+            self.raw.send_multipart(frames, zmq.DONTWAIT)
+        except zmq.Again:  # whoever was there for the poll is gone
+            return False
         return True
 
     def receive(self, within: float = STEP) -> tuple[bytes, ...] | None:

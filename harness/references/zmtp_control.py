@@ -90,7 +90,9 @@ class ControlClient:
         socket = self._socket(request.socket)
         try:
             _await(socket, zmq.POLLOUT, request.timeout_ms)
-            socket.raw.send_multipart([decode(frame) for frame in request.frames])
+            # Between the poll and the send the only connection may go, and a blocking send would then wait for ever.
+            flags = zmq.DONTWAIT if request.timeout_ms is not None else 0
+            socket.raw.send_multipart([decode(frame) for frame in request.frames], flags)
         except zmq.ZMQError as error:
             raise _failure(error) from error
         return Empty()

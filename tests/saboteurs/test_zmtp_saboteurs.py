@@ -23,14 +23,14 @@ LINE = next(line for line in load_peers() if Dialect.ZMTP in line.dialects)
 
 
 FUNCTIONS = scenarios_of("zmtp", Dialect.ZMTP)
-FAIL, TIMEOUT, CRASH = Verdict.FAIL, Verdict.TIMEOUT, Verdict.CRASH
+FAIL, TIMEOUT, CRASH = {Verdict.FAIL}, {Verdict.TIMEOUT}, {Verdict.CRASH}
 BINDS, CONNECTS = {"side": "crate-binds"}, {"side": "crate-connects"}
 
 #: Whether the message was taken over depends on whether that came before the connection was given up.
 _NOBODY_THERE = r"the reference got nothing|taken over; observed send ended with the error timeout"
 
-#: Saboteur, the scenario that catches it, its parameters, the verdict, and what the report says.
-CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
+#: Saboteur, the scenario that catches it, its parameters, the possible verdicts, and what the report says.
+CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     # patterns
     ("flips-a-sent-bit", "requests", BINDS, FAIL, r"the request arrives: 32 bytes .*observed the reference got 32"),
     ("flips-a-received-bit", "requests", CONNECTS, FAIL, r"the reply is delivered: .*observed the crate got 32"),
@@ -113,7 +113,13 @@ CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
     ("flips-a-received-bit", "lets_in_whom_zap_accepts", {}, FAIL, r"with mechanism, name and password; observed"),
     ("ignores-options", "keeps_out_whom_zap_refuses", {}, FAIL, r"a message is received; observed .*timeout"),
     ("ignores-options", "talks_to_a_curve_server", {}, FAIL, _NOBODY_THERE),
-    ("ignores-options", "serves_curve", {}, FAIL, r"only what the client with the right key sends|monitor reports"),
+    (
+        "ignores-options",
+        "serves_curve",
+        {},
+        FAIL | TIMEOUT,  # the friend sends before its handshake fails, or after
+        r"only what the client with the right key sends|monitor reports|the reference could send nothing",
+    ),
     # signals
     ("dies-of-signals", "survives_a_signal", {"call": "poll"}, CRASH, r"killed by SIGUSR1 during receive"),
     ("dies-of-signals", "survives_a_signal", {"call": "receive"}, CRASH, r"killed by SIGUSR1 during receive"),
@@ -142,7 +148,7 @@ def test_saboteur_is_caught(
     name: str,
     scenario: str,
     params: dict[str, Any],
-    verdict: Verdict,
+    verdict: set[Verdict],
     reason: str,
 ) -> None:
     """The verdict is right, and the reason lets a human see what is wrong."""
@@ -163,7 +169,7 @@ def test_saboteur_is_caught(
     key = CellKey(Dialect.ZMTP, scenario, "", crate.name, crate.version, LINE.id)
     question = Question(key=key, scenario=stated, crate=crate, line=LINE)
     seen = attempt(bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), "1")
-    assert seen.verdict is verdict, seen.reason
+    assert seen.verdict in verdict, seen.reason
     assert re.search(reason, seen.reason), seen.reason
 
 

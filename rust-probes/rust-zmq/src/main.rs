@@ -104,7 +104,9 @@ impl kit::zmtp::Client for Probe {
         let socket = self.socket(&request.socket)?;
         await_event(socket, zmq::POLLOUT, request.timeout_ms)?;
         let frames = request.frames.into_iter().map(|Bytes(frame)| frame);
-        socket.send_multipart(frames, 0).map_err(failure)
+        // Between the poll and the send the only connection may go, and a blocking send would then wait for ever.
+        let flags = request.timeout_ms.map_or(0, |_| zmq::DONTWAIT);
+        socket.send_multipart(frames, flags).map_err(failure)
     }
 
     fn receive(&mut self, request: Receive) -> Result<Received, Failure> {
