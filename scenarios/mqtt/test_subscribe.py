@@ -171,3 +171,26 @@ def test_overlapping_filters(cell: MqttCell) -> None:
         expected="the crate delivers the message once or twice, and then the marker",
         observed=f"before the marker the crate got {listed(got)}",
     )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-4.7.2-1"],
+)
+def test_dollar_topics(cell: MqttCell) -> None:
+    """A topic that begins with `$` is delivered to who names it, and once: a leading wildcard does not match it.
+
+    Shows in clients that match messages with subscriptions themselves.
+    """
+    special, ordinary = f"$dev/{cell.token}", f"dev/{cell.token}"
+    writer = cell.reference()
+    client = cell.connected()
+    client.subscribe(f"+/{cell.token}", qos=1)
+    client.subscribe(special, qos=1)
+    wanted = [Delivered(topic, cell.payload()) for topic in (special, ordinary)]
+    for message in wanted:
+        writer.publish(message.topic, message.payload, qos=1)
+    cell.expect_delivered(client, wanted, expected="the crate delivers one message of each subscription")

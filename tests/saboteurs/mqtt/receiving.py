@@ -186,6 +186,23 @@ class PlusSpansLevels(Liar):
             ControlClient.deliver(self, message)
 
 
+class MatchesDollarWithWildcards(Liar):
+    """Hands a message to each subscription that it takes for one that matches, with a `+` that matches `$dev` too."""
+
+    patterns: tuple[str, ...] = ()
+
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+        """Remember the filters."""
+        self.patterns += tuple(re.escape(entry.filter).replace(r"\+", "[^/]+") for entry in request.filters)
+        return super().subscribe(request)
+
+    def deliver(self, message: Received) -> None:
+        """Match by itself."""
+        for pattern in self.patterns:
+            if re.fullmatch(pattern, message.topic):
+                ControlClient.deliver(self, message)
+
+
 class MissesTheParent(Liar):
     """Matches by itself, with a `#` that needs at least one level."""
 
