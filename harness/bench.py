@@ -7,7 +7,7 @@ import importlib.metadata
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -226,9 +226,11 @@ class Bench:
             f"published-{crate.name}", lambda: check_published(crate, str(self.mark), self.say).to_json()
         )
 
-    def start_probe(self, crate: Crate, argv: list[str], transcript: Transcript) -> ProbeProcess:
-        """Start a vetted probe."""
-        return ProbeProcess(argv, self._vocabulary(crate), transcript, environment(str(self.mark)), cwd=ROOT)
+    def start_probe(
+        self, crate: Crate, argv: list[str], transcript: Transcript, extra: Mapping[str, str] | None = None
+    ) -> ProbeProcess:
+        """Start a vetted probe; `extra` are variables for its environment."""
+        return ProbeProcess(argv, self._vocabulary(crate), transcript, environment(str(self.mark), extra), cwd=ROOT)
 
     def _vet(self, crate: Crate, argv: list[str]) -> dict[str, Any]:
         transcript = Transcript()

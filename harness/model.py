@@ -74,6 +74,7 @@ class Need(StrEnum):
     RECONNECT = "reconnect"
     RESEND = "resend"
     TLS = "TLS"
+    ADDRESSES = "addresses"
 
 
 class Duty(StrEnum):
@@ -88,7 +89,7 @@ KIND_LACKS: dict[Kind, frozenset[Need]] = {
     Kind.CLIENT: frozenset(),
     Kind.SERVER: frozenset(),
     Kind.BINDING: frozenset(),
-    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS}),
+    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES}),
 }
 
 

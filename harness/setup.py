@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from harness import resolver
 from harness.brokers.containers import connect
 from harness.commands import run
 from harness.errors import CommandFailed, Unavailable, UsageError
@@ -53,6 +54,7 @@ def needs() -> list[Need]:
         Need("Docker Engine", "the brokers", ("docker.io", "iptables"), _docker_answers() or has("dockerd")),
         Need("debootstrap", "local broker images, where no registry answers", ("debootstrap", "debian-archive-keyring"),
              has("debootstrap")),
+        Need("nss_wrapper", "host names with several addresses", ("libnss-wrapper",), resolver.is_installed()),
         Need("Maven", "Kafka's jars, where no registry answers", ("maven",), has("mvn")),
     ]  # fmt: skip
 

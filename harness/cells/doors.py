@@ -19,12 +19,16 @@ class Door:
     shown: ServerCertificate | None = None
     #: Whether the relay refuses clients that show no certificate.
     asks_client: bool = False
+    #: The addresses of `host`, where only a process that the harness prepares knows the name; empty where anyone does.
+    addresses: tuple[str, ...] = ()
     #: Which of the peer's listeners, where it has several kinds for clients; empty for its ordinary one.
     listener: str = ""
 
 
 PLAIN = Door("")
 IPV6 = Door("ipv6", host="::1")
+#: The relay listens at the second address alone; a loopback address at which nobody does refuses at once.
+SECOND_ADDRESS = Door("second-address", "two-addresses.test", addresses=("127.0.0.2", "127.0.0.1"))
 #: By name and not by address: crates with old versions of webpki know certificates for names alone.
 TLS = Door("tls", "localhost", ServerCertificate.GOOD)
 SASL = Door("sasl", listener="sasl")

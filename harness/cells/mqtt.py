@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.broker import BrokerCell
+from harness.cells.doors import PLAIN, Door
 from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import Mismatch
@@ -38,13 +39,13 @@ class MqttCell(BrokerCell):
 
     # -- who takes part ----------------------------------------------------------------------------
 
-    def client(self) -> MqttClient:
-        """Another client of the crate, not connected yet."""
-        return MqttClient(self, *self._start_client())
+    def client(self, door: Door = PLAIN) -> MqttClient:
+        """Another client of the crate, which can go through `door` and is not connected yet."""
+        return MqttClient(self, *self._start_client(door))
 
     def connected(self, **options: Any) -> MqttClient:
         """Another client of the crate, connected; `options` as `MqttClient.connect` has them."""
-        client = self.client()
+        client = self.client(options.get("door", PLAIN))
         client.connect(**options)
         return client
 

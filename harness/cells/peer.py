@@ -17,10 +17,12 @@ from pydantic import BaseModel
 from harness.bench import Bench
 from harness.capture import Relay
 from harness.cells.base import Cell
+from harness.cells.doors import PLAIN, Door
 from harness.errors import Mismatch, RefusedByCrate
 from harness.model import Crate, Duty, Scenario
 from harness.probes.footprint import Footprint, footprint
 from harness.probes.talk import ProbeProcess
+from harness.resolver import knowing
 from harness.wire.messages import CALL_DEADLINE
 
 #: Seconds in which a message that nothing holds up has to arrive.
@@ -165,9 +167,10 @@ class PeerCell(Cell):
         )
         return self._relays[name]
 
-    def _start_client(self) -> tuple[ProbeProcess, str]:
-        """A probe that has introduced itself, and a name for its client."""
-        process = self._bench.start_probe(self.crate, self._argv, self.transcript)
+    def _start_client(self, door: Door = PLAIN) -> tuple[ProbeProcess, str]:
+        """A probe that has introduced itself and can resolve the door's host, and a name for its client."""
+        extra = knowing(door.host, door.addresses, self._folder / "hosts") if door.addresses else {}
+        process = self._bench.start_probe(self.crate, self._argv, self.transcript, extra)
         self._closing.push(process)
         process.hello()
         return process, self._new_name("crate")

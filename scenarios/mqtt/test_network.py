@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cells.doors import IPV6
+from harness.cells.doors import IPV6, SECOND_ADDRESS
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.cells.peer import RECOVERY
@@ -73,6 +73,7 @@ def test_reads_packets_that_come_together(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.INTEROP,
     spec=["RFC 6540: IPv6 support required"],
+    needs=[Need.ADDRESSES],
 )
 def test_works_over_ipv6(cell: MqttCell) -> None:
     """The client connects to an IPv6 address, and messages pass in both directions."""
@@ -84,6 +85,26 @@ def test_works_over_ipv6(cell: MqttCell) -> None:
     client.subscribe(topic, qos=1)
     reader.publish(topic, inward, qos=1)
     cell.expect_delivered(client, [Delivered(topic, inward)], expected="what others publish arrives")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.INTEROP,
+    spec=["RFC 1123, section 2.3: try the addresses until one succeeds"],
+    needs=[Need.ADDRESSES],
+)
+def test_tries_every_address(cell: MqttCell) -> None:
+    """A host name whose first address refuses connections is reached by its second one.
+
+    Such as `localhost` where the broker listens on IPv4 alone.
+    """
+    topic, payload = cell.topic("out"), cell.payload()
+    reader = cell.reference(topic)
+    client = cell.connected(door=SECOND_ADDRESS)
+    client.publish(topic, payload, qos=1)
+    cell.expect_received(reader, [Delivered(topic, payload)], expected="what the client publishes arrives")
 
 
 @scenario(

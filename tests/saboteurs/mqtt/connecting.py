@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 
 from harness.wire import mqtt
@@ -109,6 +110,15 @@ class KnowsOnlyIpv4(Liar):
         if ":" in request.host:
             raise ProbeFailure(ErrorCode.IO, "invalid port number")
         return super().connect(request)
+
+
+class TriesOneAddress(Liar):
+    """Connects to the first address of a name alone."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Take the first."""
+        first = socket.getaddrinfo(request.host, request.port, type=socket.SOCK_STREAM)[0][4][0]
+        return super().connect(request.model_copy(update={"host": first}))
 
 
 class KeepsEveryConnection(Liar):
