@@ -42,6 +42,7 @@ class _Line(_Entry):
     suite: Suite | None = Field(default=None, description="release of Debian that the recipe builds on")
     version_prefix: str
     jars: str = ""
+    maintained_by: str = Field(description="who still repairs this release; empty where nobody does")
 
 
 class _LinesFile(_Entry):
@@ -189,6 +190,7 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
                     version_prefix=entry.version_prefix,
                     suite=entry.suite,
                     jars=entry.jars,
+                    maintained_by=entry.maintained_by,
                 )
             )
     return tuple(lines)

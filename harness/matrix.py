@@ -12,6 +12,7 @@ from enum import StrEnum
 from harness.errors import UsageError
 from harness.model import (
     KIND_LACKS,
+    BrokerLine,
     CellKey,
     CellResult,
     Change,
@@ -211,6 +212,7 @@ class Matrix:
     """A run, ready to be reported."""
 
     run: RunInfo
+    lines: tuple[BrokerLine, ...]
     scenarios: tuple[Scenario, ...]
     sections: tuple[Section, ...]
     rows: tuple[Row, ...]
@@ -250,6 +252,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
     rows = tuple(_row(crate, made, columns) for crate in plan.crates)
     return Matrix(
         run=run,
+        lines=plan.lines,
         scenarios=plan.scenarios,
         sections=tuple(_sections(rows, columns)),
         rows=rows,

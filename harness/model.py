@@ -238,6 +238,8 @@ class BrokerLine:
     suite: Suite | None = None
     #: The Maven project beside the recipe that gathers the broker's jars; empty where it needs none.
     jars: str = ""
+    #: Who still repairs this release; empty where nobody does, and then it only limits an advice.
+    maintained_by: str = ""
 
     @property
     def id(self) -> str:
@@ -247,6 +249,11 @@ class BrokerLine:
     def is_before(self, line: str) -> bool:
         """True where this release line is older than `line` of the same broker."""
         return _numbers(self.line) < _numbers(line)
+
+    @property
+    def is_maintained(self) -> bool:
+        """True where somebody repairs this release, so that users may be told to run it."""
+        return bool(self.maintained_by) or self.is_reference
 
     @property
     def is_reference(self) -> bool:

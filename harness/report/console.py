@@ -10,11 +10,22 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.advice import advise, decide
 from harness.matrix import Cell, Group, Matrix, Section
 from harness.model import Role
 from harness.report.states import FLAKY_GLYPH, LOOKS, Look, look_of
 from harness.report.text import one_line
-from harness.report.words import DIALECTS, differing, heading, label, red_cells, run_facts, standing, title
+from harness.report.words import (
+    DIALECTS,
+    advice_counts,
+    decision_line,
+    differing,
+    heading,
+    label,
+    red_cells,
+    run_facts,
+    title,
+)
 
 #: Cells of one list; the report has all.
 _LISTED = 25
@@ -92,8 +103,10 @@ def _line(look: Look, cell: Cell) -> Text:
 
 def _summary(matrix: Matrix) -> Text:
     lines = [" · ".join(f"{label} {text}" for label, text in run_facts(matrix))]
-    for role in Role:
-        states = standing(matrix.rows, role)
-        if states:
-            lines.append(f"{role}: " + ", ".join(f"{number} {LOOKS[state].word}" for state, number in states))
+    advices = advise(matrix)
+    for role in (Role.LISTED, Role.CANDIDATE):
+        counts = advice_counts(advices, role)
+        if counts:
+            lines.append(f"{role}: " + ", ".join(f"{number} {given}" for given, number in counts))
+    lines += [f"{DIALECTS[decision.dialect]}: {decision_line(decision)}" for decision in decide(advices)]
     return Text("\n" + "\n".join(lines))

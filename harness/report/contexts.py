@@ -5,24 +5,26 @@ Golden tests compare these, not the HTML.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from harness.advice import Advice, advise
 from harness.matrix import BUILDS, Cell, Column, Group, Matrix, Row, Section, State
 from harness.model import Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
-from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
+from harness.report.advising import AdviceBadge, DecisionLine, RuleLine, advice_badges, decision_lines, rule_lines
+from harness.report.states import ADVICE, FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
 from harness.report.text import one_line
 from harness.report.words import (
     DIALECTS,
     ROLES,
+    advice_counts,
     count,
     differing,
     heading,
     red_cells,
     release,
     run_facts,
-    standing,
     title,
 )
 
@@ -98,6 +100,7 @@ class RowLine:
     name: str
     version: str
     href: str
+    advice: tuple[AdviceBadge, ...]
     groups: tuple[Badge, ...]
     red: str
     defects: str
@@ -124,7 +127,7 @@ class SectionTable:
 
 @dataclass(frozen=True)
 class StandingLine:
-    """How many crates of a role are in which state, over all their cells."""
+    """How many crates of a role have which advice."""
 
     what: str
     numbers: tuple[tuple[Look, int], ...]
@@ -136,8 +139,10 @@ class IndexPage:
 
     root: str
     facts: tuple[Fact, ...]
+    decisions: tuple[DecisionLine, ...]
     standings: tuple[StandingLine, ...]
     differences: tuple[Difference, ...]
+    rules: tuple[RuleLine, ...]
     legend: tuple[LegendEntry, ...]
     flaky: Fact
     sections: tuple[SectionTable, ...]
@@ -156,14 +161,17 @@ class CrateGroup:
 
 def index_context(matrix: Matrix) -> IndexPage:
     """What the first page says."""
+    advices = advise(matrix)
     return IndexPage(
         root="",
         facts=facts(matrix),
-        standings=tuple(_standings(matrix)),
+        decisions=decision_lines(advices),
+        standings=tuple(_standings(advices)),
         differences=tuple(_differences(matrix)),
+        rules=rule_lines(),
         legend=legend(),
         flaky=Fact(FLAKY_GLYPH, FLAKY_MEANING),
-        sections=tuple(_section(section) for section in matrix.sections),
+        sections=tuple(_section(section, advices) for section in matrix.sections),
     )
 
 
@@ -234,13 +242,12 @@ def _params(params: str) -> str:
     return f"[{params}]" if params else ""
 
 
-def _standings(matrix: Matrix) -> Iterable[StandingLine]:
-    nouns = {Role.LISTED: "listed crate", Role.CANDIDATE: "candidate", Role.CONTROL: "reference client"}
-    for role, noun in nouns.items():
-        states = standing(matrix.rows, role)
-        if states:
-            total = sum(number for _, number in states)
-            yield StandingLine(count(total, noun), tuple((LOOKS[state], number) for state, number in states))
+def _standings(advices: Sequence[Advice]) -> Iterable[StandingLine]:
+    for role, noun in ((Role.LISTED, "listed crate"), (Role.CANDIDATE, "candidate")):
+        counts = advice_counts(advices, role)
+        if counts:
+            total = sum(number for _, number in counts)
+            yield StandingLine(count(total, noun), tuple((ADVICE[given], number) for given, number in counts))
 
 
 def _differences(matrix: Matrix) -> Iterable[Difference]:
@@ -255,7 +262,7 @@ def _differences(matrix: Matrix) -> Iterable[Difference]:
         yield Difference(kind, sentence, tuple(lines), max(0, number - LISTED_CELLS))
 
 
-def _section(section: Section) -> SectionTable:
+def _section(section: Section, advices: Sequence[Advice]) -> SectionTable:
     dialects = [column.dialect for column in section.columns[1:]]
     several = len(set(dialects)) > 1
     spans = tuple((DIALECTS[d], dialects.count(d)) for d in dict.fromkeys(dialects)) if several else ()
@@ -264,18 +271,20 @@ def _section(section: Section) -> SectionTable:
         title=section.title,
         columns=tuple(ColumnHead(heading(c), DIALECTS[c.dialect] if several else "") for c in section.columns),
         spans=spans,
-        blocks=tuple(_blocks(section)),
+        blocks=tuple(_blocks(section, advices)),
     )
 
 
-def _blocks(section: Section) -> Iterable[Block]:
+def _blocks(section: Section, advices: Sequence[Advice]) -> Iterable[Block]:
     for role in Role:
-        rows = tuple(_row(row, section.columns) for row in section.rows if row.crate.role is role)
+        rows = tuple(_row(row, section.columns, advices) for row in section.rows if row.crate.role is role)
         if rows:
             yield Block(ROLES[role], rows)
 
 
-def _row(row: Row, columns: Iterable[Column]) -> RowLine:
+def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice]) -> RowLine:
+    dialects = {column.dialect for column in columns}
+    own = [advice for advice in advices if advice.crate == row.crate and advice.dialect in dialects]
     page = crate_page(row.crate.name)
     badges = []
     for column in columns:
@@ -284,4 +293,4 @@ def _row(row: Row, columns: Iterable[Column]) -> RowLine:
         href = f"{page}#{group_anchor(column)}" if group.cells else page
         badges.append(badge(group, href if spoken else ""))
     red, _, rest = red_cells(row).partition(", ")
-    return RowLine(title(row.crate), release(row.crate), page, tuple(badges), red, rest)
+    return RowLine(title(row.crate), release(row.crate), page, advice_badges(own, page), tuple(badges), red, rest)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from harness.advice import Advice, advise, decide
 from harness.matrix import Cell, Group, Matrix, Row, Section
 from harness.model import NO_PEER, CellKey, Role
 from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, look_of
 from harness.report.text import markdown, portable, web_link
-from harness.report.words import DIALECTS, ROLES, differing, heading, label, red_cells, run_facts, verdict_line
+from harness.report.words import (
+    DIALECTS,
+    ROLES,
+    decision_line,
+    differing,
+    heading,
+    label,
+    red_cells,
+    run_facts,
+    verdict_line,
+)
 
 
 def render(matrix: Matrix) -> str:
     """The text of matrix.md."""
-    parts: list[Iterable[str]] = [_head(matrix)]
-    parts += [_section(section) for section in matrix.sections]
+    advices = advise(matrix)
+    parts: list[Iterable[str]] = [_head(matrix), _decisions(advices)]
+    parts += [_section(section, advices) for section in matrix.sections]
     parts += [_red(row) for row in matrix.rows if row.summary.red]
     parts += [_unmeasured(matrix), _legend()]
     return "\n\n".join("\n".join(part) for part in (list(part) for part in parts) if part) + "\n"
@@ -29,20 +41,33 @@ def _head(matrix: Matrix) -> Iterable[str]:
     yield f"{'; '.join(lines)}." if lines else "No cell differs from what is expected of it."
 
 
-def _section(section: Section) -> Iterable[str]:
+def _decisions(advices: Sequence[Advice]) -> Iterable[str]:
+    for decision in decide(advices):
+        yield f"- **{DIALECTS[decision.dialect]}:** {markdown(decision_line(decision), 600)}"
+
+
+def _section(section: Section, advices: Sequence[Advice]) -> Iterable[str]:
     yield f"## {section.title}"
     yield ""
     several = len({column.dialect for column in section.columns[1:]}) > 1
     titles = [heading(column) for column in section.columns]
     if several:
         titles[1:] = [f"{heading(c)} ({DIALECTS[c.dialect]})" for c in section.columns[1:]]
-    yield f"| Crate | {' | '.join(markdown(title) for title in titles)} | Red |"
-    yield f"|---|{'---|' * (len(titles) + 1)}"
+    yield f"| Crate | Advice | {' | '.join(markdown(title) for title in titles)} | Red |"
+    yield f"|---|{'---|' * (len(titles) + 2)}"
     for row in section.rows:
         role = "" if row.crate.role is Role.LISTED else f" ({row.crate.role})"
         name = f"{markdown(label(row.crate))}{role}"
         groups = " | ".join(_group(row.group(column)) for column in section.columns)
-        yield f"| {name} | {groups} | {red_cells(row)} |"
+        yield f"| {name} | {_advice(row, section, advices)} | {groups} | {red_cells(row)} |"
+
+
+def _advice(row: Row, section: Section, advices: Iterable[Advice]) -> str:
+    dialects = {column.dialect for column in section.columns}
+    own = [advice for advice in advices if advice.crate == row.crate and advice.dialect in dialects]
+    if len({advice.recommendation for advice in own}) == 1:
+        return str(own[0].recommendation)
+    return "; ".join(f"{DIALECTS[advice.dialect]}: {advice.recommendation}" for advice in own)
 
 
 def _group(group: Group) -> str:

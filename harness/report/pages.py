@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.advice import advise
 from harness.matrix import Cell, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
+from harness.report.advising import AdviceSection, advice_sections
 from harness.report.contexts import CrateGroup, Fact, crate_groups, facts, group_anchor
 from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
@@ -64,6 +66,7 @@ class CratePage:
     name: str
     version: str
     look: Look
+    advice: tuple[AdviceSection, ...]
     facts: tuple[Fact, ...]
     identity: tuple[Entry, ...]
     statements: tuple[StatementLine, ...]
@@ -151,6 +154,7 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
         name=title(crate),
         version=release(crate),
         look=LOOKS[row.summary.state],
+        advice=advice_sections([advice for advice in advise(matrix) if advice.crate == crate], row),
         facts=facts(matrix),
         identity=tuple(_identity(row, repository(row, known))),
         statements=tuple(_statements(row)),

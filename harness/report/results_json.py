@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from harness.advice import Advice, Reason, advise
 from harness.matrix import Cell, Defect, Matrix, Row
 from harness.model import NO_PEER, Attempt, CellResult, Dialect
 from harness.paths import ROOT
@@ -21,9 +22,10 @@ SCHEMA_FILE = ROOT / "docs" / "results.schema.json"
 
 def document(matrix: Matrix) -> shape.Results:
     """The run as data."""
+    advices = advise(matrix)
     return shape.Results(
         run=shape.Run.model_validate(matrix.run),
-        crates=tuple(_crate(row, recorded(matrix.run, row.crate)) for row in matrix.rows),
+        crates=tuple(_crate(row, recorded(matrix.run, row.crate), advices) for row in matrix.rows),
         brokers=tuple(brokers(matrix.run.brokers)),
         scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),
         defects=tuple(_defect(defect) for defect in matrix.defects),
@@ -62,7 +64,7 @@ def decisive(result: CellResult) -> Attempt | None:
     return candidates[-1] if candidates else None
 
 
-def _crate(row: Row, known: Recorded) -> shape.CrateEntry:
+def _crate(row: Row, known: Recorded, advices: Iterable[Advice]) -> shape.CrateEntry:
     crate, summary = row.crate, row.summary
     return shape.CrateEntry(
         name=crate.name,
@@ -78,8 +80,7 @@ def _crate(row: Row, known: Recorded) -> shape.CrateEntry:
         released=crate.released,
         repairs=tuple(shape.Statement.model_validate(entry) for entry in crate.repairs),
         unsupported=tuple(shape.Statement.model_validate(entry) for entry in crate.unsupported),
-        advice=None,
-        reasons=(),
+        advice=tuple(_advice(advice) for advice in advices if advice.crate == crate),
         planned=summary.planned,
         applicable=summary.applicable,
         counts=dict(summary.counts),
@@ -89,6 +90,18 @@ def _crate(row: Row, known: Recorded) -> shape.CrateEntry:
             as_published=_build(row, "compiles_as_published", ""),
             as_repaired=_build(row, "compiles_as_repaired", known.lock_sha256),
         ),
+    )
+
+
+def _advice(advice: Advice) -> shape.AdviceEntry:
+    def entries(reasons: Iterable[Reason]) -> tuple[shape.ReasonEntry, ...]:
+        return tuple(shape.ReasonEntry(text=r.text, cells=tuple(map(str, r.cells)), source=r.source) for r in reasons)
+
+    return shape.AdviceEntry(
+        dialect=advice.dialect,
+        recommendation=advice.recommendation,
+        reasons=entries(advice.reasons),
+        limits=entries(advice.limits),
     )
 
 

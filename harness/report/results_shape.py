@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.advice import VERSION, Recommendation
 from harness.model import Change, Consequence, Dialect, Kind, Level, Requirement, Role, Verdict
 
 
@@ -30,6 +31,7 @@ class Run(Shape):
     host: dict[str, str] = Field(description="The machine: os, arch, cpus.")
     tools: dict[str, str] = Field(description="Versions of python, rustc, cargo, docker and others.")
     harness_version: str = Field(description="Version of this project.")
+    advice_rules: int = Field(default=VERSION, description="Version of the rules that the advice follows.")
 
 
 class Statement(Shape):
@@ -55,6 +57,23 @@ class Builds(Shape):
     as_repaired: Build | None = Field(description="Our probe with its lock file, with the repairs that are declared.")
 
 
+class ReasonEntry(Shape):
+    """One sentence with what shows it."""
+
+    text: str = Field(description="The sentence.")
+    cells: tuple[str, ...] = Field(description="Ids of the cells that show it; empty where it is declared.")
+    source: str = Field(description="The page that backs what is declared; empty where cells show it.")
+
+
+class AdviceEntry(Shape):
+    """What to do with a crate for one dialect."""
+
+    dialect: Dialect = Field(description="Which of the crate's.")
+    recommendation: Recommendation = Field(description="The advice.")
+    reasons: tuple[ReasonEntry, ...] = Field(description="What led to it.")
+    limits: tuple[ReasonEntry, ...] = Field(description="What else is known against the crate.")
+
+
 class CrateEntry(Shape):
     """A row of the matrix."""
 
@@ -71,8 +90,7 @@ class CrateEntry(Shape):
     released: str = Field(description="When that version was released; empty where that is not recorded.")
     repairs: tuple[Statement, ...] = Field(description="What was changed to make it compile.")
     unsupported: tuple[Statement, ...] = Field(description="Features that it is declared to lack.")
-    advice: str | None = Field(description="The advice; null where the run computes none.")
-    reasons: tuple[str, ...] = Field(description="Why, one sentence each.")
+    advice: tuple[AdviceEntry, ...] = Field(description="For each dialect; nothing for reference clients.")
     planned: int = Field(description="Cells of the plan, whatever became of them; the sum of `counts`.")
     applicable: int = Field(description="The denominator: planned cells without those that are not applicable.")
     counts: dict[Verdict, int] = Field(description="Cells by verdict; every verdict is there.")

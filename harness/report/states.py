@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.advice import Recommendation
 from harness.matrix import State
 from harness.model import Requirement, Verdict
 
@@ -64,6 +65,30 @@ LOOKS: dict[State, Look] = {
     ),
     State.NOT_APPLICABLE: Look(
         "–", "n/a", "na", "dim", "Cannot be asked of a crate of this kind, or of this release of the broker.", _NOBODY
+    ),
+}
+
+#: How an advice looks; the words are the advice.
+ADVICE: dict[Recommendation, Look] = {
+    Recommendation.RECOMMENDED: Look(
+        "✔", "recommended", "pass", "green", "Every core cell passes, and nothing else that is red costs messages.", ""
+    ),
+    Recommendation.WITH_CAVEATS: Look(
+        "◐", "with caveats", "partial", "yellow", "Every core cell passes; the caveats say what else to know.", _CRATE
+    ),
+    Recommendation.NOT_RECOMMENDED: Look(
+        "✖",
+        "not recommended",
+        "fail",
+        "red",
+        "It does not compile as published, or a core cell or security fails.",
+        _CRATE,
+    ),
+    Recommendation.UNKNOWN: Look(
+        "?", "unknown", "notrun", "dim", "Core cells were not measured, or could not be judged.", _NOBODY
+    ),
+    Recommendation.RETIRED: Look(
+        "⊘", "retired", "build", "red", "Its repository is archived, or its author names a successor.", _CRATE
     ),
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from harness.matrix import BUILDS, Changes, Column, Matrix, Row, State
+from harness.advice import Advice, Decision, Recommendation, overall
+from harness.matrix import BUILDS, Changes, Column, Matrix, Row
 from harness.model import Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
-from harness.report.states import LOOKS, look_of
+from harness.report.states import ADVICE, look_of
 from harness.report.text import one_line
 
 ROLES = {
@@ -69,10 +70,14 @@ def verdict_line(row: Row) -> str:
     return f"{', '.join(numbers) or 'no cell'} of {row.summary.planned} planned"
 
 
-def standing(rows: Iterable[Row], role: Role) -> list[tuple[State, int]]:
-    """How many crates of a role have each state, over all their cells."""
-    found = Counter(row.summary.state for row in rows if row.crate.role is role)
-    return [(state, found[state]) for state in LOOKS if found[state]]
+def advice_counts(advices: Iterable[Advice], role: Role) -> list[tuple[Recommendation, int]]:
+    """How many crates of a role have each advice, the mildest first; a crate counts once, with its gravest."""
+    by_crate: dict[str, list[Advice]] = {}
+    for advice in advices:
+        if advice.crate.role is role:
+            by_crate.setdefault(advice.crate.id, []).append(advice)
+    found = Counter(overall(own) for own in by_crate.values())
+    return [(recommendation, found[recommendation]) for recommendation in ADVICE if found[recommendation]]
 
 
 def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
@@ -107,6 +112,27 @@ def label(crate: Crate) -> str:
     """Name and version in one."""
     what = release(crate)
     return f"{title(crate)} {what}" if what == crate.version else f"{title(crate)} ({what})"
+
+
+def decision_line(decision: Decision) -> str:
+    """What to use for a dialect, and one reason: `use x 1.2 (not listed by the guide), with caveats: …`."""
+    best = decision.best
+    role = "" if best.crate.role is Role.LISTED else ", which the guide does not list"
+    if best.recommendation.is_usable:
+        said = f"use {label(best.crate)}{role}, {ADVICE[best.recommendation].word}: {_first(best)}"
+    elif best.recommendation is Recommendation.UNKNOWN:
+        said = f"unknown; {label(best.crate)}{role}: {_first(best)}"
+    else:
+        said = f"nothing recommended; least bad: {label(best.crate)}{role}, {best.recommendation}: {_first(best)}"
+    others = ", ".join(f"{title(advice.crate)} {advice.recommendation}" for advice in decision.listed)
+    none = "nothing recommended" if best.recommendation.is_usable and role else ""
+    listed = others or none
+    return f"{said}. Of the listed: {listed}." if listed else f"{said}."
+
+
+def _first(advice: Advice) -> str:
+    more = len(advice.reasons) - 1
+    return one_line(advice.reasons[0].text, 160) + (f", and {more} more" if more else "")
 
 
 def differing(changes: Changes) -> list[tuple[str, str, int]]:

@@ -119,7 +119,7 @@ CRATES = (
     ),
 )
 LINES = (
-    BrokerLine("mosquitto", "2.0", Profile.CI, (MQTT,), "eclipse-mosquitto:2.0", "", "2.0"),
+    BrokerLine("mosquitto", "2.0", Profile.CI, (MQTT,), "eclipse-mosquitto:2.0", "", "2.0", maintained_by="somebody"),
     BrokerLine("kafka", "3.9", Profile.DEFAULT, (KAFKA,), "apache/kafka:3.9.0", "", "3.9"),
 )
 RUN = RunInfo(

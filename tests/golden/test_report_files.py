@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from harness.model import Verdict
+from harness.model import Role, Verdict
 from harness.report import FORMATS, console, junit, markdown, results_json, write
 from harness.store import RunFolder
 from tests.golden import made_up
@@ -132,7 +132,9 @@ def test_results_add_up() -> None:
     for crate in document.crates:
         cells = [cell for cell in document.cells if cell.crate == crate.name]
         assert sum(crate.counts.values()) == crate.planned == len(cells)
-        assert crate.advice is None
+        assert [advice.dialect for advice in crate.advice] == (
+            [] if crate.role is Role.CONTROL else list(crate.dialects)
+        )
     first = document.crates[0]
     assert first.repository == "https://github.com/example/mqtt-one"
     assert first.builds.as_published is not None

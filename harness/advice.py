@@ -1,0 +1,343 @@
+"""What a guide's maintainer should do with a crate, and why: rules over its cells. Pure, and equal for all crates.
+
+The rules are data: each finds reasons, and the first advice that any of its rules has a reason for is given. How many
+dependencies a crate has and how old it is decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.matrix import SECTIONS, Cell, Matrix, Row
+from harness.model import NO_PEER, CellKey, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
+
+#: Raised whenever a rule changes, so that advice of different runs can be told apart.
+VERSION = 1
+
+#: What users of a protocol expect of every crate that speaks it.
+_BASE = "base"
+#: What a failure costs, the worst first.
+_WORST_FIRST = tuple(Consequence(name) for name in ("security", "loss", "duplicate", "hang", "interop", "convenience"))
+_COSTLY = frozenset({Consequence.LOSS, Consequence.DUPLICATE, Consequence.HANG})
+_UNKNOWN = frozenset({Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN})
+
+
+class Recommendation(StrEnum):
+    """The advice, in the order in which the rules are asked."""
+
+    RETIRED = "retired"
+    NOT_RECOMMENDED = "not recommended"
+    UNKNOWN = "unknown"
+    WITH_CAVEATS = "with caveats"
+    RECOMMENDED = "recommended"
+
+    @property
+    def is_usable(self) -> bool:
+        """True where the guide may tell people to use the crate."""
+        return self in (Recommendation.WITH_CAVEATS, Recommendation.RECOMMENDED)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One sentence, with what shows it: cells, or an address where something is declared."""
+
+    text: str
+    cells: tuple[CellKey, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do with a crate for one dialect.
+
+    `reasons` led to it; `limits` are what else is known against the crate, which would have led to a milder advice or
+    to none.
+    """
+
+    crate: Crate
+    dialect: Dialect
+    recommendation: Recommendation
+    reasons: tuple[Reason, ...]
+    limits: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to use for a dialect: the best crate, whether or not it can be recommended."""
+
+    dialect: Dialect
+    best: Advice
+    #: Of the crates that the guide lists, those that may be used; the best one is left out.
+    listed: tuple[Advice, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules look at: a crate's cells of one dialect, and those of its package."""
+
+    crate: Crate
+    package: tuple[Cell, ...]
+    #: On release lines that somebody still maintains, and on others.
+    maintained: tuple[Cell, ...]
+    outdated: tuple[Cell, ...]
+
+    @property
+    def required(self) -> tuple[Cell, ...]:
+        """Core cells of what every crate is expected to do, and of security."""
+        return tuple(cell for cell in self.maintained if _is_required(cell))
+
+    @property
+    def further(self) -> tuple[Cell, ...]:
+        """The others."""
+        return tuple(cell for cell in self.maintained if not _is_required(cell))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Finds reasons for an advice; `text` is the rule for people."""
+
+    recommendation: Recommendation
+    text: str
+    find: Callable[[Case], Iterable[Reason]]
+
+
+def _is_required(cell: Cell) -> bool:
+    secures = cell.scenario.consequence is Consequence.SECURITY
+    return cell.scenario.level is Level.CORE and (cell.scenario.capability == _BASE or secures)
+
+
+def _retired(case: Case) -> Iterable[Reason]:
+    if case.crate.retired:
+        retired = case.crate.retired
+        yield Reason(f"{retired.reason}; its successor is {retired.what}", source=retired.source)
+
+
+def _does_not_build(case: Case) -> Iterable[Reason]:
+    for cell in case.package:
+        if cell.key.scenario == "compiles_as_published" and cell.verdict.is_red:
+            yield Reason("it does not compile as published", (cell.key,))
+
+
+def _fails_required(case: Case) -> Iterable[Reason]:
+    yield from _causes([cell for cell in case.required if cell.verdict.is_red], case)
+
+
+def _lacks_required(case: Case) -> Iterable[Reason]:
+    yield from _lacks(case.required)
+
+
+def _fails_security(case: Case) -> Iterable[Reason]:
+    yield from _causes([cell for cell in case.further if cell.verdict.is_red and _secures(cell)], case)
+
+
+def _is_unmeasured(case: Case) -> Iterable[Reason]:
+    if not case.crate.has_probe:
+        yield Reason("no probe is written yet")
+    elif not any(cell.measured for cell in case.required):
+        yield Reason("no core cell was measured on a release line that is maintained")
+    else:
+        counts = Counter(cell.verdict for cell in case.required if cell.verdict in _UNKNOWN)
+        words = {
+            Verdict.BROKEN: "could not be judged through our fault",
+            Verdict.UNAVAILABLE: "could not be measured on this machine",
+            Verdict.NOT_RUN: "did not run",
+        }
+        for verdict, number in counts.items():
+            keys = tuple(cell.key for cell in case.required if cell.verdict is verdict)
+            yield Reason(f"{_cells(number, 'core cell')} {words[verdict]}", keys)
+    flaky = tuple(cell.key for cell in case.required if cell.result.flaky and not cell.verdict.is_red)
+    if flaky:
+        yield Reason(f"{_cells(len(flaky), 'core cell')} gave different results", flaky)
+
+
+def _costs(case: Case) -> Iterable[Reason]:
+    costly = [cell for cell in case.further if cell.scenario.consequence in _COSTLY]
+    yield from _causes([cell for cell in costly if cell.verdict.is_red or cell.result.flaky], case)
+
+
+def _lacks_security(case: Case) -> Iterable[Reason]:
+    secure = [cell for cell in case.further if _secures(cell)]
+    yield from _lacks(secure)
+    yield from _causes([cell for cell in secure if cell.result.flaky and not cell.verdict.is_red], case)
+
+
+def _needs_options(case: Case) -> Iterable[Reason]:
+    for option in dict.fromkeys(option for cell in case.required for option in cell.result.options):
+        keys = tuple(cell.key for cell in case.required if option in cell.result.options)
+        yield Reason(f"asked with {option.partition(' (')[0]}, which is not its default", keys[:1])
+
+
+def _is_assembled(case: Case) -> Iterable[Reason]:
+    if case.crate.kind is Kind.CODEC:
+        yield Reason("it encodes and decodes packets; connections, sessions and sending again are the application's")
+
+
+def _other_lacks(case: Case) -> Iterable[Reason]:
+    others = [cell for cell in case.further if not _secures(cell)]
+    yield from _causes(
+        [cell for cell in others if cell.verdict.is_red and cell.scenario.consequence not in _COSTLY], case
+    )
+    yield from _lacks(others)
+
+
+def _outdated(case: Case) -> Iterable[Reason]:
+    yield from _causes([cell for cell in case.outdated if cell.verdict.is_red], case)
+
+
+def _advisories(_case: Case) -> Iterable[Reason]:
+    yield Reason("known security advisories were not looked up")
+
+
+#: In order; within an advice, in the order of the reasons.
+RULES = (
+    Rule(
+        Recommendation.RETIRED,
+        "Its repository is archived, or its author names a successor.",
+        _retired,
+    ),
+    Rule(Recommendation.NOT_RECOMMENDED, "It does not compile as published.", _does_not_build),
+    Rule(
+        Recommendation.NOT_RECOMMENDED,
+        "A core cell that every crate of the protocol is asked, or a core cell of security, is red on a release line "
+        "of the broker that is maintained.",
+        _fails_required,
+    ),
+    Rule(Recommendation.NOT_RECOMMENDED, "It lacks what such a cell asks for.", _lacks_required),
+    Rule(Recommendation.NOT_RECOMMENDED, "Any cell of security is red.", _fails_security),
+    Rule(
+        Recommendation.UNKNOWN,
+        "Such a core cell was not measured, could not be judged, or gave different results.",
+        _is_unmeasured,
+    ),
+    Rule(
+        Recommendation.WITH_CAVEATS,
+        "Another cell is red, or gave different results, whose failure costs messages, doubles them or hangs.",
+        _costs,
+    ),
+    Rule(Recommendation.WITH_CAVEATS, "It lacks something of security.", _lacks_security),
+    Rule(Recommendation.WITH_CAVEATS, "A core cell needed other settings than the crate's defaults.", _needs_options),
+    Rule(Recommendation.WITH_CAVEATS, "It is a codec: the probe assembled a client from it.", _is_assembled),
+    Rule(Recommendation.RECOMMENDED, "Other red cells and lacks limit what it is recommended for.", _other_lacks),
+    Rule(Recommendation.RECOMMENDED, "Release lines that nobody maintains only limit it.", _outdated),
+    Rule(Recommendation.RECOMMENDED, "What could not be checked is said.", _advisories),
+)
+
+
+def advise(matrix: Matrix) -> tuple[Advice, ...]:
+    """The advice about each crate that is no control, for each dialect that it speaks."""
+    maintained = {line.id for line in matrix.lines if line.is_maintained}
+    return tuple(
+        _advice(row, dialect, maintained)
+        for row in matrix.rows
+        if row.crate.role is not Role.CONTROL
+        for dialect in row.crate.dialects
+    )
+
+
+def overall(advices: Iterable[Advice]) -> Recommendation:
+    """One advice about a crate that speaks several dialects: the gravest."""
+    return min((advice.recommendation for advice in advices), key=list(Recommendation).index)
+
+
+def decide(advices: Iterable[Advice]) -> tuple[Decision, ...]:
+    """What to use for each dialect that is spoken, in the order of the protocols."""
+    given = tuple(advices)
+    decisions = []
+    for dialect in (dialect for _, _, dialects in SECTIONS for dialect in dialects):
+        spoken = [advice for advice in given if advice.dialect is dialect]
+        if spoken:
+            best = min(spoken, key=_standing)
+            usable = (a for a in spoken if a.crate.role is Role.LISTED and a.recommendation.is_usable)
+            decisions.append(Decision(dialect, best, tuple(advice for advice in usable if advice is not best)))
+    return tuple(decisions)
+
+
+def _advice(row: Row, dialect: Dialect, maintained: set[str]) -> Advice:
+    own = [cell for cell in row.cells if cell.key.dialect is dialect]
+    case = Case(
+        crate=row.crate,
+        package=tuple(cell for cell in row.cells if cell.key.peer == NO_PEER),
+        maintained=tuple(cell for cell in own if cell.key.peer in maintained),
+        outdated=tuple(cell for cell in own if cell.key.peer not in maintained),
+    )
+    found = [(rule.recommendation, tuple(rule.find(case))) for rule in RULES]
+    given = next(
+        (r for r, reasons in found if reasons and r is not Recommendation.RECOMMENDED), Recommendation.RECOMMENDED
+    )
+    limiting = [reason for r, reasons in found for reason in reasons if r is not given]
+    reasons = [reason for r, reasons in found for reason in reasons if r is given]
+    if given is Recommendation.RECOMMENDED:
+        limiting, reasons = reasons, [_all_pass(case)]
+    return Advice(row.crate, dialect, given, tuple(reasons), tuple(limiting))
+
+
+def _all_pass(case: Case) -> Reason:
+    keys = tuple(cell.key for cell in case.required if cell.verdict is Verdict.PASS)
+    return Reason(f"all {_cells(len(keys), 'core cell')} pass", keys[:1])
+
+
+def _standing(advice: Advice) -> tuple[int, bool, int, bool, int]:
+    """What makes one crate better than another: a client before a codec, then the advice, then how little is wrong."""
+    order = (
+        Recommendation.RECOMMENDED,
+        Recommendation.WITH_CAVEATS,
+        Recommendation.NOT_RECOMMENDED,
+        Recommendation.UNKNOWN,
+        Recommendation.RETIRED,
+    )
+    return (
+        order.index(advice.recommendation),
+        advice.crate.kind is Kind.CODEC,
+        len(advice.reasons),
+        advice.crate.role is not Role.LISTED,
+        len(advice.limits),
+    )
+
+
+def _secures(cell: Cell) -> bool:
+    return cell.scenario.consequence is Consequence.SECURITY
+
+
+def _causes(cells: Sequence[Cell], case: Case) -> Iterable[Reason]:
+    """One reason for each defect; cells of no known defect go by their scenario. The costliest comes first."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.defect or cell.scenario.title, []).append(cell)
+    found = sorted(groups.items(), key=lambda group: (min(map(_cost, group[1])), -len(group[1])))
+    for name, inside in found:
+        said = name if inside[0].defect else f"fails where this is asked: {name.rstrip('.')}"
+        where = _where(inside, case)
+        yield Reason(
+            f"{said} ({_cells(len(inside), 'cell')}, {inside[0].scenario.consequence}{where})",
+            tuple(cell.key for cell in inside),
+        )
+
+
+def _cost(cell: Cell) -> int:
+    return _WORST_FIRST.index(cell.scenario.consequence)
+
+
+def _where(inside: Sequence[Cell], case: Case) -> str:
+    """On which release lines, where the same is asked on others and passes there."""
+    asked = {(cell.key.scenario, cell.key.params) for cell in inside}
+    own = (*case.maintained, *case.outdated)
+    passing = {c.key.peer for c in own if c.verdict is Verdict.PASS and (c.key.scenario, c.key.params) in asked}
+    red = dict.fromkeys(cell.key.peer for cell in inside)
+    healthy = [peer for peer in dict.fromkeys(c.key.peer for c in own) if peer in passing and peer not in red]
+    return f", on {', '.join(red)}; not on {', '.join(healthy)}" if healthy else ""
+
+
+def _lacks(cells: Iterable[Cell]) -> Iterable[Reason]:
+    groups: dict[str, list[CellKey]] = {}
+    for cell in cells:
+        if cell.verdict is Verdict.UNSUPPORTED:
+            groups.setdefault(cell.result.reason, []).append(cell.key)
+    for said, keys in groups.items():
+        yield Reason(f"lacks a feature: {said}", tuple(keys))
+
+
+def _cells(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

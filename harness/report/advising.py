@@ -1,0 +1,136 @@
+"""What pages say of the advice: decision lines, a crate's advice in the matrix, and all reasons on its own page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.advice import RULES, Advice, Reason, Recommendation, decide
+from harness.matrix import Cell, Row
+from harness.model import CellKey
+from harness.report.addresses import cell_page, crate_page, to_root
+from harness.report.states import ADVICE, Look
+from harness.report.text import Span, linked, one_line
+from harness.report.words import DIALECTS, decision_line
+
+#: Reasons of an advice on the index; the crate's page has all.
+_LISTED = 3
+#: Cells of one reason that are linked; the crate's page has all of them further down.
+_LINKED = 3
+#: Where a crate's page has its advice.
+_ANCHOR = "advice"
+
+
+@dataclass(frozen=True)
+class DecisionLine:
+    """What to use for a dialect; `href` leads to the page of the crate that it names first."""
+
+    dialect: str
+    sentence: str
+    href: str
+
+
+@dataclass(frozen=True)
+class AdviceBadge:
+    """An advice with its first reasons; `dialect` is named where the crate's dialects differ."""
+
+    look: Look
+    dialect: str
+    href: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CellLink:
+    """A cell that shows something; `href` is empty where it has no page."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class ReasonLine:
+    """A reason with what shows it: some of its cells and how many more there are, or a page."""
+
+    text: str
+    cells: tuple[CellLink, ...]
+    more: int
+    source: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class AdviceSection:
+    """The whole advice about a crate for one dialect."""
+
+    dialect: str
+    look: Look
+    reasons: tuple[ReasonLine, ...]
+    limits: tuple[ReasonLine, ...]
+
+
+@dataclass(frozen=True)
+class RuleLine:
+    """A rule, and the advice that it leads to."""
+
+    look: Look
+    text: str
+
+
+def decision_lines(advices: Iterable[Advice]) -> tuple[DecisionLine, ...]:
+    """One line for each dialect."""
+    return tuple(
+        DecisionLine(DIALECTS[d.dialect], decision_line(d), f"{crate_page(d.best.crate.name)}#{_ANCHOR}")
+        for d in decide(advices)
+    )
+
+
+def advice_badges(own: Sequence[Advice], page: str) -> tuple[AdviceBadge, ...]:
+    """The advice of each dialect of a crate, whose page is `page`; one where all are the same."""
+    same = len({advice.recommendation for advice in own}) == 1
+    return tuple(
+        AdviceBadge(
+            look=ADVICE[advice.recommendation],
+            dialect="" if same else DIALECTS[advice.dialect],
+            href=f"{page}#{_ANCHOR}",
+            reasons=tuple(one_line(reason.text) for reason in advice.reasons[:_LISTED]),
+        )
+        for advice in (own[:1] if same else own)
+    )
+
+
+def advice_sections(own: Iterable[Advice], row: Row) -> tuple[AdviceSection, ...]:
+    """All that the rules found about a crate."""
+    cells = {cell.key: cell for cell in row.cells}
+    return tuple(
+        AdviceSection(
+            dialect=DIALECTS[advice.dialect],
+            look=ADVICE[advice.recommendation],
+            reasons=tuple(_reason(reason, row, cells) for reason in advice.reasons),
+            limits=tuple(_reason(reason, row, cells) for reason in advice.limits),
+        )
+        for advice in own
+    )
+
+
+def rule_lines() -> tuple[RuleLine, ...]:
+    """The rules, in the order in which they are asked."""
+    return tuple(
+        RuleLine(ADVICE[rule.recommendation], rule.text)
+        for rule in RULES
+        if rule.recommendation is not Recommendation.RECOMMENDED
+    )
+
+
+def _reason(reason: Reason, row: Row, cells: Mapping[CellKey, Cell]) -> ReasonLine:
+    root = to_root(crate_page(row.crate.name))
+    links = []
+    for key in reason.cells[:_LINKED]:
+        where = " ".join(part for part in (f"[{key.params}]" if key.params else "", key.peer) if part not in ("", "-"))
+        href = root + cell_page(row.crate, key) if cells[key].measured else ""
+        links.append(CellLink(one_line(f"{key.scenario}{' ' if where else ''}{where}"), href))
+    return ReasonLine(
+        text=one_line(reason.text, 600),
+        cells=tuple(links),
+        more=max(0, len(reason.cells) - _LINKED),
+        source=linked(reason.source, 64),
+    )
