@@ -33,7 +33,7 @@ from harness.model import (
     Verdict,
 )
 from harness.paths import ROOT, SCENARIOS
-from harness.scenario import scenario_of
+from harness.scenario import scenarios_of
 from harness.session import RunSession
 from harness.store import Plan, PlannedCell, RunFolder, decode_cell, encode_cell
 from harness.turns import in_order, pool_of, turn
@@ -46,12 +46,16 @@ _CELL = "iotyet_cell"
 class _Spec:
     """The value of the `cell` parameter: who is asked, before the scenario's own parameters are known."""
 
+    scenario: Scenario
     crate: Crate
     line: BrokerLine | None
+    #: Whether the test function is asked in this dialect beside its own.
+    is_beside: bool = False
 
     @property
     def id(self) -> str:
-        return f"{self.crate.id}-{self.line.id}" if self.line else self.crate.id
+        asked = f"{self.crate.id}-{self.line.id}" if self.line else self.crate.id
+        return f"{self.scenario.dialect}-{asked}" if self.is_beside else asked
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -155,11 +159,16 @@ class ScenarioPlugin:
     # -- which cells there are ---------------------------------------------------------------------
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test for each crate and broker line that the scenario can be asked of."""
-        scenario = scenario_of(metafunc.function)
-        if scenario is None:
+        """One test for each dialect, crate and broker line that the scenario can be asked of."""
+        scenarios = scenarios_of(metafunc.function)
+        if not scenarios:
             return
-        specs = [_Spec(crate, line) for crate in self._crates for line in self._lines_for(scenario, crate)]
+        specs = [
+            _Spec(scenario, crate, line, is_beside=scenario is not scenarios[0])
+            for scenario in scenarios
+            for crate in self._crates
+            for line in self._lines_for(scenario, crate)
+        ]
         metafunc.parametrize("cell", specs, ids=[spec.id for spec in specs])
 
     def _lines_for(self, scenario: Scenario, crate: Crate) -> list[BrokerLine | None]:
@@ -282,7 +291,7 @@ _STASHED = pytest.StashKey[str]()
 
 
 def _is_scenario(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and scenario_of(item.obj) is not None
+    return isinstance(item, pytest.Function) and bool(scenarios_of(item.obj))
 
 
 def _has_cell(item: pytest.Item) -> bool:
@@ -290,8 +299,7 @@ def _has_cell(item: pytest.Item) -> bool:
 
 
 def _scenario(item: pytest.Item) -> Scenario:
-    found: Scenario = scenario_of(item.obj)  # type: ignore[attr-defined,assignment]
-    return found
+    return _spec(item).scenario
 
 
 def _spec(item: pytest.Item) -> _Spec:

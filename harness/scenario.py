@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ def scenario(
     requirement: Requirement,
     consequence: Consequence,
     spec: Sequence[str],
+    also: Mapping[Dialect, Sequence[str]] | None = None,
     capability: str = "base",
     needs: Sequence[Need] = (),
     features: Sequence[str] = (),
@@ -41,6 +43,7 @@ def scenario(
         requirement: how strongly the clause asks for it.
         consequence: what a failure costs.
         spec: clauses or pages that ask for it.
+        also: other dialects that ask for the same, with their clauses.
         capability: `base`, or the capability that a user would choose a crate for.
         needs: behaviour that not every kind of crate has.
         features: what crates.toml may declare as unsupported, and then ends the scenario as `unsupported`.
@@ -57,36 +60,39 @@ def scenario(
         title, _, details = inspect.cleandoc(function.__doc__ or "").partition("\n")
         if not title:
             raise ConfigError(file, function.__name__, "has no docstring; the report prints it")
-        setattr(
-            function,
-            _ATTRIBUTE,
-            Scenario(
-                id=function.__name__.removeprefix("test_"),
-                dialect=dialect,
-                group=file.stem.removeprefix("test_"),
-                capability=capability,
-                level=level,
-                requirement=requirement,
-                consequence=consequence,
-                title=title,
-                details=" ".join(details.split()),
-                spec=tuple(spec),
-                needs=tuple(needs),
-                features=tuple(features),
-                own_broker=own_broker or cluster,
-                cluster=cluster,
-                since=since,
-                until=until,
-                deadline=deadline,
-                timer=timer,
-            ),
+        own = Scenario(
+            id=function.__name__.removeprefix("test_"),
+            dialect=dialect,
+            group=file.stem.removeprefix("test_"),
+            capability=capability,
+            level=level,
+            requirement=requirement,
+            consequence=consequence,
+            title=title,
+            details=" ".join(details.split()),
+            spec=tuple(spec),
+            needs=tuple(needs),
+            features=tuple(features),
+            own_broker=own_broker or cluster,
+            cluster=cluster,
+            since=since,
+            until=until,
+            deadline=deadline,
+            timer=timer,
         )
+        others = [replace(own, dialect=other, spec=tuple(clauses)) for other, clauses in (also or {}).items()]
+        setattr(function, _ATTRIBUTE, (own, *others))
         return function
 
     return mark
 
 
+def scenarios_of(function: Any) -> tuple[Scenario, ...]:
+    """What a test function states, once for each dialect, its own one first; empty where it is no scenario."""
+    found = getattr(function, _ATTRIBUTE, ())
+    return found if isinstance(found, tuple) else ()
+
+
 def scenario_of(function: Any) -> Scenario | None:
-    """What a test function states; null where it is no scenario."""
-    found = getattr(function, _ATTRIBUTE, None)
-    return found if isinstance(found, Scenario) else None
+    """What a test function states in its own dialect; null where it is no scenario."""
+    return next(iter(scenarios_of(function)), None)

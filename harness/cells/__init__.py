@@ -17,6 +17,7 @@ from harness.model import Crate, Dialect, Scenario
 #: The `cell` of each dialect that is spoken with a peer, which is a `Peer` or a `ReferencePeer`.
 CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Any, Path], Cell]] = {
     Dialect.MQTT_3_1_1: MqttCell,
+    Dialect.MQTT_5: MqttCell,
     Dialect.AMQP_0_9_1: AmqpCell,
     Dialect.KAFKA: KafkaCell,
     Dialect.ZMTP: ZmtpCell,

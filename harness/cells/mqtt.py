@@ -11,7 +11,9 @@ from harness.cells.doors import PLAIN, Door
 from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import Mismatch
+from harness.model import Dialect
 from harness.references.mqtt import MqttReference
+from harness.wire import mqtt
 
 #: The broker refuses to subscribe to a topic whose second and last level is this one.
 DENIED = "denied"
@@ -30,6 +32,11 @@ class MqttCell(BrokerCell):
     many = 1000
     #: Connections one after the other, and seconds after which those that were made have to do.
     connections, connecting = 200, 30.0
+
+    @property
+    def protocol(self) -> mqtt.Protocol:
+        """What the crate's clients and the references speak."""
+        return "5" if self.scenario.dialect is Dialect.MQTT_5 else "3.1.1"
 
     # -- names and data ----------------------------------------------------------------------------
 
@@ -52,7 +59,9 @@ class MqttCell(BrokerCell):
     def reference(self, *filters: str, name: str = "reference", **options: Any) -> MqttReference:
         """A connected paho-mqtt client with these subscriptions, straight at the broker."""
         port = self.peer.broker.ports["plain"]
-        reference = MqttReference("127.0.0.1", port, f"{self.token}-{self._new_name(name)}", **options)
+        reference = MqttReference(
+            "127.0.0.1", port, f"{self.token}-{self._new_name(name)}", protocol=self.protocol, **options
+        )
         self._closing.callback(reference.disconnect)
         reference.connect()
         if filters:

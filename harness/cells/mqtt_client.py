@@ -13,7 +13,7 @@ from harness.certificates import KeyForm
 from harness.errors import Mismatch, RefusedByCrate
 from harness.model import Duty
 from harness.probes.talk import ProbeProcess
-from harness.wire import mqtt
+from harness.wire import mqtt, mqtt5
 from harness.wire.messages import decode, encode
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Keep-alive of every connection, in seconds: the shortest that all crates accept.
 KEEP_ALIVE = 5
+#: Seconds for which the server keeps a lasting session in MQTT 5, where a session ends with its connection unless the
+#: client says otherwise. In 3.1.1 it has no end.
+_KEPT = 600
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class MqttClient(PeerClient):
         super().__init__(cell, process, name)
         #: Messages that came while the scenario waited for something else.
         self.kept: list[Delivered] = []
+        #: What the last CONNACK said beyond 3.1.1.
+        self.connack = mqtt5.ConnackProperties()
 
     def connect(
         self,
@@ -73,18 +78,29 @@ class MqttClient(PeerClient):
         door: Door = PLAIN,
         shows_certificate: bool = False,
         key: KeyForm = KeyForm.PKCS8,
+        keep_alive: int = KEEP_ALIVE,
+        properties: mqtt5.ConnectProperties | None = None,
         within: float = 0,
     ) -> bool | None:
-        """CONNECT, up to CONNACK; returns session present, null where the crate does not tell."""
+        """CONNECT, up to CONNACK; returns session present, null where the crate does not tell.
+
+        In MQTT 5 `clean_session` is Clean Start, and without it and without `properties` the session outlives its
+        connection.
+        """
         request = self._cell.address(door, shows_certificate=shows_certificate, key=key)
-        request |= {"client_id": self.id, "keep_alive_s": KEEP_ALIVE, "clean_session": clean_session}
+        request |= {"client_id": self.id, "keep_alive_s": keep_alive, "clean_session": clean_session}
+        if self._cell.protocol == "5":
+            if properties is None and not clean_session:
+                properties = mqtt5.ConnectProperties(session_expiry_s=_KEPT)
+            request |= {"protocol": "5", "properties": properties}
         if username is not None:
             request |= {"username": username, "password": password}
         if will is not None:
             request["will"] = will
         ok = self.call("connect", mqtt.ConnectRequest.model_validate(request), "CONNECT is accepted", within)
-        present: bool | None = ok["session_present"]
-        return present
+        reply = mqtt.ConnectReply.model_validate(ok)
+        self.connack = reply.properties or mqtt5.ConnackProperties()
+        return reply.session_present
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False, within: float = 0) -> bool:
         """Publish; returns whether the crate reported completion."""

@@ -1,4 +1,4 @@
-"""The control probe for MQTT 3.1.1: the reference client behind the wire contract.
+"""The control probe for MQTT 3.1.1 and 5: the reference client behind the wire contract.
 
 python -m harness.references.mqtt_control
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from importlib.metadata import version
 
-import paho.mqtt.client as paho
+from paho.mqtt.reasoncodes import ReasonCode
 
 from harness.errors import ReferenceFailed
 from harness.model import Dialect
@@ -17,6 +17,9 @@ from harness.references.tls import client_context
 from harness.wire import mqtt
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import Events, ProbeFailure, Server
+
+#: The lowest reason code that is a failure (MQTT 5, section 2.4).
+_FAILURE = 0x80
 
 
 class ControlClient:
@@ -33,14 +36,18 @@ class ControlClient:
             request.port,
             request.client_id,
             keep_alive=request.keep_alive_s,
+            protocol=request.protocol,
             clean_session=request.clean_session,
             username=request.username,
             password=request.password,
-            will=_will(request.will),
+            will=request.will,
             tls=self.trust(request.tls),
+            properties=request.properties,
         )
         client.on_received = self.deliver
-        client.on_lost = lambda reason: self._events.add("disconnected", mqtt.Disconnected(reason=reason))
+        client.on_lost = lambda reason, code: self._events.add(
+            "disconnected", mqtt.Disconnected(reason=reason, reason_code=code)
+        )
         client.on_back = lambda: self._events.add("reconnected", Empty())
         try:
             code = client.connect()
@@ -51,7 +58,7 @@ class ControlClient:
             client.disconnect()
             raise ProbeFailure(ErrorCode.REFUSED, f"CONNACK: {code}")
         self._client = client
-        return mqtt.ConnectReply(session_present=client.session_present)
+        return mqtt.ConnectReply(session_present=client.session_present, properties=client.connack_properties)
 
     def trust(self, tls: mqtt.Tls | None) -> ssl.SSLContext | None:
         """Whom the client believes, and what it shows."""
@@ -61,43 +68,50 @@ class ControlClient:
         """Called on paho's thread for each message."""
         self._events.add("message", as_event(message))
 
-    def publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """PUBLISH, up to PUBACK or PUBCOMP."""
         payload = decode(request.payload)
         try:
-            self._connected().publish(request.topic, payload, qos=request.qos, retain=request.retain)
+            code = self._connected().publish(
+                request.topic, payload, qos=request.qos, retain=request.retain, properties=request.properties
+            )
         except ReferenceFailed as error:
             raise ProbeFailure(ErrorCode.TIMEOUT, str(error), definite=False) from error
-        return mqtt.Confirmation(confirmed=True)
+        if code >= _FAILURE:
+            raise ProbeFailure(ErrorCode.REFUSED, f"PUBACK or PUBREC: {code:#04x}")
+        return self._acknowledgement([code] if request.qos else None)
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """SUBSCRIBE, up to SUBACK."""
-        qos = {subscription.qos for subscription in request.filters}
-        if len(qos) != 1:
-            raise ProbeFailure(ErrorCode.NOT_WRITTEN, "filters of different QoS in one SUBSCRIBE", feature="mixed-qos")
         try:
-            codes = self._connected().subscribe(*[entry.filter for entry in request.filters], qos=qos.pop())
+            codes = self._connected().subscribe(*request.filters, properties=request.properties)
         except ReferenceFailed as error:
             raise ProbeFailure(ErrorCode.IO, str(error), definite=False) from error
-        if any(code.is_failure for code in codes):
-            raise ProbeFailure(ErrorCode.REFUSED, f"SUBACK: {', '.join(map(str, codes))}")
-        return mqtt.Confirmation(confirmed=True)
+        return self._look_at(codes, "SUBACK")
 
-    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Confirmation:
+    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Acknowledgement:
         """UNSUBSCRIBE, up to UNSUBACK."""
         try:
-            self._connected().unsubscribe(*request.filters)
+            codes = self._connected().unsubscribe(*request.filters)
         except ReferenceFailed as error:
             raise ProbeFailure(ErrorCode.IO, str(error), definite=False) from error
-        return mqtt.Confirmation(confirmed=True)
+        return self._look_at(codes, "UNSUBACK")
 
-    def disconnect(self, _request: mqtt.DisconnectRequest) -> Empty:
+    def disconnect(self, request: mqtt.DisconnectRequest) -> Empty:
         """DISCONNECT and close."""
         client = self._connected()
         client.on_lost = None
-        client.disconnect()
+        client.disconnect(request.properties)
         self._client = None
         return Empty()
+
+    def _look_at(self, codes: list[ReasonCode], packet: str) -> mqtt.Acknowledgement:
+        if any(code.is_failure for code in codes):
+            raise ProbeFailure(ErrorCode.REFUSED, f"{packet}: {', '.join(map(str, codes))}")
+        return self._acknowledgement([code.value for code in codes])
+
+    def _acknowledgement(self, codes: list[int] | None) -> mqtt.Acknowledgement:
+        return mqtt.Acknowledgement(confirmed=True, reason_codes=codes if self._connected().speaks_5 else None)
 
     def _connected(self) -> MqttReference:
         if self._client is None:
@@ -114,16 +128,9 @@ def as_event(message: Received) -> mqtt.Message:
             "qos": message.qos,
             "retain": message.retain,
             "dup": message.dup,
+            "properties": message.properties,
         }
     )
-
-
-def _will(will: mqtt.Will | None) -> paho.MQTTMessage | None:
-    if will is None:
-        return None
-    message = paho.MQTTMessage(topic=will.topic.encode())
-    message.payload, message.qos, message.retain = decode(will.payload), will.qos, will.retain
-    return message
 
 
 def main() -> int:
@@ -133,7 +140,7 @@ def main() -> int:
         crate="paho-mqtt",
         version=version("paho-mqtt"),
         vocabulary=mqtt.VOCABULARY,
-        dialects=[Dialect.MQTT_3_1_1],
+        dialects=[Dialect.MQTT_3_1_1, Dialect.MQTT_5],
         client=ControlClient(events),
         events=events,
     ).run()

@@ -8,9 +8,22 @@ from pydantic import Field
 
 from harness.model import Dialect
 from harness.wire.messages import Base64, Empty, Strict
+from harness.wire.mqtt5 import (
+    ConnackProperties,
+    ConnectProperties,
+    DeliveredProperties,
+    DisconnectProperties,
+    PublishProperties,
+    SubscribeProperties,
+    SubscriptionOptions,
+    WillProperties,
+)
 from harness.wire.operations import Event, Operation, Vocabulary
 
 Qos = Literal[0, 1, 2]
+Protocol = Literal["3.1.1", "5"]
+
+_ONLY_5 = "of MQTT 5 alone"
 
 
 class Will(Strict):
@@ -20,6 +33,7 @@ class Will(Strict):
     payload: Base64
     qos: Qos = 0
     retain: bool = False
+    properties: WillProperties | None = Field(default=None, description=_ONLY_5)
 
 
 class Tls(Strict):
@@ -37,17 +51,20 @@ class ConnectRequest(Strict):
     port: int = Field(ge=1, le=65535)
     client_id: str
     keep_alive_s: int = Field(ge=5, le=65535, description="seconds")
-    clean_session: bool = True
+    protocol: Protocol = Field(default="3.1.1", description="`unknown` to a probe without the dialect mqtt-5 if 5")
+    clean_session: bool = Field(default=True, description="in MQTT 5: Clean Start")
     username: str | None = None
     password: str | None = None
     will: Will | None = None
     tls: Tls | None = None
+    properties: ConnectProperties | None = Field(default=None, description=_ONLY_5)
 
 
 class ConnectReply(Strict):
     """What CONNACK said."""
 
     session_present: bool | None = Field(description="null where the crate does not tell")
+    properties: ConnackProperties | None = Field(default=None, description=_ONLY_5)
 
 
 class PublishRequest(Strict):
@@ -57,6 +74,7 @@ class PublishRequest(Strict):
     payload: Base64
     qos: Qos = 0
     retain: bool = False
+    properties: PublishProperties | None = Field(default=None, description=_ONLY_5)
 
 
 class Confirmation(Strict):
@@ -65,17 +83,27 @@ class Confirmation(Strict):
     confirmed: bool = Field(description="false: the crate only took the request over and reports nothing later")
 
 
+class Acknowledgement(Confirmation):
+    """The same of MQTT; a reason code of 0x80 or more is `refused` instead."""
+
+    reason_codes: list[int] | None = Field(
+        default=None, description="of MQTT 5 alone: what the acknowledgement said; null where the crate does not tell"
+    )
+
+
 class Subscription(Strict):
     """One topic filter."""
 
     filter: str
     qos: Qos = 0
+    options: SubscriptionOptions | None = Field(default=None, description=_ONLY_5)
 
 
 class SubscribeRequest(Strict):
-    """Subscribe with one SUBSCRIBE; replies at SUBACK, or with `refused` where a filter's return code is 0x80."""
+    """Subscribe with one SUBSCRIBE; replies at SUBACK, or with `refused` where a filter's code is 0x80 or more."""
 
     filters: list[Subscription] = Field(min_length=1)
+    properties: SubscribeProperties | None = Field(default=None, description=_ONLY_5)
 
 
 class UnsubscribeRequest(Strict):
@@ -87,6 +115,8 @@ class UnsubscribeRequest(Strict):
 class DisconnectRequest(Strict):
     """Send DISCONNECT and close; a later `connect` starts a new connection."""
 
+    properties: DisconnectProperties | None = Field(default=None, description=_ONLY_5)
+
 
 class Message(Strict):
     """A message was delivered to the application."""
@@ -96,12 +126,17 @@ class Message(Strict):
     qos: Qos | None = Field(default=None, description="null where the crate does not tell")
     retain: bool | None = Field(default=None, description="null where the crate does not tell")
     dup: bool | None = Field(default=None, description="null where the crate does not tell")
+    properties: DeliveredProperties | None = Field(default=None, description=_ONLY_5)
 
 
 class Disconnected(Strict):
     """The crate tells the application that the connection is gone."""
 
     reason: str
+    reason_code: int | None = Field(
+        default=None,
+        description="of MQTT 5 alone: the server's DISCONNECT; null where none came or the crate is silent",
+    )
 
 
 VOCABULARY = Vocabulary(
@@ -109,9 +144,9 @@ VOCABULARY = Vocabulary(
     dialects=(Dialect.MQTT_3_1_1, Dialect.MQTT_5),
     operations=(
         Operation("connect", ConnectRequest, ConnectReply),
-        Operation("publish", PublishRequest, Confirmation),
-        Operation("subscribe", SubscribeRequest, Confirmation),
-        Operation("unsubscribe", UnsubscribeRequest, Confirmation),
+        Operation("publish", PublishRequest, Acknowledgement),
+        Operation("subscribe", SubscribeRequest, Acknowledgement),
+        Operation("unsubscribe", UnsubscribeRequest, Acknowledgement),
         Operation("disconnect", DisconnectRequest, Empty),
     ),
     events=(Event("message", Message), Event("disconnected", Disconnected), Event("reconnected", Empty)),

@@ -21,16 +21,21 @@ _MORE_MEMORY = 16 * 2**20
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.1.0-1"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.0-1"]},
 )
 def test_connects(cell: MqttCell) -> None:
     """The broker accepts the client's CONNECT, and the client notices.
 
-    CONNECT is the first packet, in protocol level 4, with the client id and the keep-alive that the application chose.
+    CONNECT is the first packet, in the protocol level of its version, with the client id and the keep-alive that the
+    application chose.
     """
     position = cell.peer.log.position()
     client = cell.connected()
     line = cell.await_log(f"as {client.id} (", position, "the broker accepts the client id that was chosen")
-    cell.expect("p2, c1, k5" in line, expected="protocol 3.1.1, clean session, keep-alive 5 s", observed=line)
+    # Mosquitto's numbers for the versions.
+    level = {"3.1.1": "p2", "5": "p5"}[cell.protocol]
+    expected = f"protocol {cell.protocol}, clean session, keep-alive 5 s"
+    cell.expect(f"{level}, c1, k5" in line, expected=expected, observed=line)
 
 
 @scenario(
@@ -39,12 +44,13 @@ def test_connects(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=["MQTT-3.2.2-4", "MQTT-3.2.2-5"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.4-2", "MQTT-3.2.2-7"]},
     features=["credentials"],
 )
 def test_reports_a_wrong_password(cell: MqttCell) -> None:
     """A CONNACK that refuses the connection surfaces as an error.
 
-    Mosquitto answers a wrong password with return code 5, not authorised.
+    Mosquitto answers a wrong password with not authorised, which is 5 in 3.1.1 and 0x87 in 5.
     """
     client = cell.client()
     cell.expect_refused(
@@ -59,6 +65,7 @@ def test_reports_a_wrong_password(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=["MQTT-3.1.3-11", "MQTT-3.1.2-19", "MQTT-3.1.2-21"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.3-12", "MQTT-3.1.2-17", "MQTT-3.1.2-19"]},
     features=["credentials"],
 )
 def test_logs_in_with_a_password(cell: MqttCell) -> None:
@@ -79,6 +86,7 @@ def test_logs_in_with_a_password(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.14.4-1", "MQTT-3.14.4-2", "section 3.14"],
+    also={Dialect.MQTT_5: ["MQTT-3.14.4-1", "MQTT-3.14.4-2", "section 3.14"]},
 )
 def test_disconnects_gracefully(cell: MqttCell) -> None:
     """Leaving sends DISCONNECT before the connection is closed.
@@ -98,6 +106,7 @@ def test_disconnects_gracefully(cell: MqttCell) -> None:
     requirement=Requirement.MAY,
     consequence=Consequence.CONVENIENCE,
     spec=["MQTT-3.1.3-6", "MQTT-3.1.3-7"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.3-6", "MQTT-3.1.3-7"]},
     features=["empty-client-id"],
 )
 def test_leaves_the_client_id_to_the_broker(cell: MqttCell) -> None:
@@ -120,6 +129,7 @@ def test_leaves_the_client_id_to_the_broker(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.LOSS,
     spec=["section 3.14: a clean disconnect"],
+    also={Dialect.MQTT_5: ["section 3.14: a clean disconnect"]},
 )
 def test_sends_everything_before_it_disconnects(cell: MqttCell) -> None:
     """What the crate reported as sent at QoS 0 arrives, though it disconnects right after."""
@@ -148,6 +158,7 @@ def test_sends_everything_before_it_disconnects(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["a long-running device connects many times"],
+    also={Dialect.MQTT_5: ["a long-running device connects many times"]},
     deadline=60.0 + MqttCell.connecting,
     timer=MqttCell.connecting,
 )

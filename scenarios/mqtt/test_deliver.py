@@ -12,6 +12,7 @@ from harness.scenario import scenario
 every_qos = pytest.mark.parametrize("qos", [0, 1, 2], ids=lambda qos: f"qos{qos}")
 
 _QOS_CLAUSES = ["MQTT-4.3.1-1", "MQTT-4.3.2-1", "MQTT-4.3.3-1"]
+_QOS_CLAUSES_5 = ["MQTT-4.3.1-1", "MQTT-4.3.2-2", "MQTT-4.3.3-2"]
 
 
 def _publishes(cell: MqttCell, topic: str, payload: bytes, qos: int, expected: str) -> None:
@@ -42,6 +43,7 @@ def _receives(cell: MqttCell, topic: str, payload: bytes, qos: int, expected: st
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=_QOS_CLAUSES,
+    also={Dialect.MQTT_5: _QOS_CLAUSES_5},
 )
 def test_publishes(cell: MqttCell, qos: int) -> None:
     """What the crate publishes reaches a subscriber, once and unchanged."""
@@ -55,6 +57,7 @@ def test_publishes(cell: MqttCell, qos: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[*_QOS_CLAUSES, "MQTT-4.3.2-2", "MQTT-4.3.3-2"],
+    also={Dialect.MQTT_5: [*_QOS_CLAUSES_5, "MQTT-4.3.2-4", "MQTT-4.3.3-8"]},
 )
 def test_receives(cell: MqttCell, qos: int) -> None:
     """What others publish is delivered to the application, once and unchanged."""
@@ -68,6 +71,7 @@ def test_receives(cell: MqttCell, qos: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=_QOS_CLAUSES,
+    also={Dialect.MQTT_5: _QOS_CLAUSES_5},
 )
 def test_talks_to_itself(cell: MqttCell, qos: int) -> None:
     """Two clients of the crate exchange a message: mistakes that cancel out elsewhere show here, and the reverse."""
@@ -90,6 +94,7 @@ def test_talks_to_itself(cell: MqttCell, qos: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["section 3.3.3: a zero-length payload is valid"],
+    also={Dialect.MQTT_5: ["section 3.3.3: a zero-length payload is valid"]},
 )
 def test_publishes_an_empty_payload(cell: MqttCell) -> None:
     """A message without payload can be published."""
@@ -102,6 +107,7 @@ def test_publishes_an_empty_payload(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["section 3.3.3: a zero-length payload is valid"],
+    also={Dialect.MQTT_5: ["section 3.3.3: a zero-length payload is valid"]},
 )
 def test_receives_an_empty_payload(cell: MqttCell) -> None:
     """A message without payload is delivered."""
@@ -114,6 +120,7 @@ def test_receives_an_empty_payload(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["section 3.3.3: the payload's content is the application's"],
+    also={Dialect.MQTT_5: ["section 3.3.3: the payload's content is the application's"]},
 )
 def test_publishes_every_byte(cell: MqttCell) -> None:
     """A payload may contain every byte value, in particular what is no UTF-8."""
@@ -127,6 +134,7 @@ def test_publishes_every_byte(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["section 3.3.3: the payload's content is the application's"],
+    also={Dialect.MQTT_5: ["section 3.3.3: the payload's content is the application's"]},
 )
 def test_receives_every_byte(cell: MqttCell) -> None:
     """A payload that is no UTF-8 is delivered unchanged."""
@@ -140,6 +148,7 @@ def test_receives_every_byte(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["section 2.2.3: a remaining length of up to four bytes"],
+    also={Dialect.MQTT_5: ["section 2.1.4: a remaining length of up to four bytes"]},
 )
 def test_publishes_128_kib(cell: MqttCell) -> None:
     """A payload of 128 KiB, whose remaining length takes three bytes, can be published."""
@@ -152,6 +161,7 @@ def test_publishes_128_kib(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["section 2.2.3: a remaining length of up to four bytes"],
+    also={Dialect.MQTT_5: ["section 2.1.4: a remaining length of up to four bytes"]},
 )
 def test_receives_128_kib(cell: MqttCell) -> None:
     """A payload of 128 KiB, which comes in several reads, is delivered."""
@@ -164,6 +174,7 @@ def test_receives_128_kib(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-1.5.3-1", "MQTT-4.7.3-1"],
+    also={Dialect.MQTT_5: ["MQTT-1.5.4-1", "MQTT-4.7.3-4"]},
 )
 def test_publishes_to_a_utf8_topic(cell: MqttCell) -> None:
     """A topic may contain any UTF-8, such as umlauts, Chinese characters and an emoji."""
@@ -176,6 +187,7 @@ def test_publishes_to_a_utf8_topic(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-1.5.3-1", "MQTT-4.7.3-1"],
+    also={Dialect.MQTT_5: ["MQTT-1.5.4-1", "MQTT-4.7.3-4"]},
 )
 def test_receives_from_a_utf8_topic(cell: MqttCell) -> None:
     """A message on a topic with any UTF-8 is delivered under that topic."""
@@ -188,6 +200,7 @@ def test_receives_from_a_utf8_topic(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["section 2.2.3: a remaining length of up to four bytes"],
+    also={Dialect.MQTT_5: ["section 2.1.4: a remaining length of up to four bytes"]},
 )
 def test_publishes_1_mib(cell: MqttCell) -> None:
     """A payload of 1 MiB can be published."""
@@ -200,6 +213,7 @@ def test_publishes_1_mib(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["section 2.2.3: a remaining length of up to four bytes"],
+    also={Dialect.MQTT_5: ["section 2.1.4: a remaining length of up to four bytes"]},
 )
 def test_receives_1_mib(cell: MqttCell) -> None:
     """A payload of 1 MiB is delivered."""

@@ -17,6 +17,7 @@ _SILENCE = 2.5 * KEEP_ALIVE
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.1.2-23", "MQTT-3.1.2-24"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.2-20", "MQTT-3.1.2-22"]},
     deadline=60.0,
     timer=_SILENCE,
 )

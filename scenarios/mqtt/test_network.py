@@ -18,6 +18,7 @@ _TOGETHER = 20
 _LOSSES = 3
 
 _STREAM = "section 4.2: an ordered, lossless stream of bytes"
+_STREAM_5 = "MQTT-4.2-1"
 
 
 @scenario(
@@ -26,6 +27,7 @@ _STREAM = "section 4.2: an ordered, lossless stream of bytes"
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_STREAM],
+    also={Dialect.MQTT_5: [_STREAM_5]},
 )
 def test_reads_packets_byte_by_byte(cell: MqttCell) -> None:
     """Packets that come one byte at a time are put together."""
@@ -46,6 +48,7 @@ def test_reads_packets_byte_by_byte(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_STREAM, "MQTT-4.6.0-6"],
+    also={Dialect.MQTT_5: [_STREAM_5, "MQTT-4.6.0-6"]},
 )
 def test_reads_packets_that_come_together(cell: MqttCell) -> None:
     """Twenty packets that come in one read are all delivered, in their order."""
@@ -73,6 +76,7 @@ def test_reads_packets_that_come_together(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.INTEROP,
     spec=["RFC 6540: IPv6 support required"],
+    also={Dialect.MQTT_5: ["RFC 6540: IPv6 support required"]},
     needs=[Need.ADDRESSES],
 )
 def test_works_over_ipv6(cell: MqttCell) -> None:
@@ -93,6 +97,7 @@ def test_works_over_ipv6(cell: MqttCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.INTEROP,
     spec=["RFC 1123, section 2.3: try the addresses until one succeeds"],
+    also={Dialect.MQTT_5: ["RFC 1123, section 2.3: try the addresses until one succeeds"]},
     needs=[Need.ADDRESSES],
 )
 def test_tries_every_address(cell: MqttCell) -> None:
@@ -113,6 +118,7 @@ def test_tries_every_address(cell: MqttCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.HANG,
     spec=["section 3.1.2.10: no PINGRESP within a reasonable time"],
+    also={Dialect.MQTT_5: ["section 3.1.2.10: no PINGRESP within a reasonable time"]},
     needs=[Need.RECONNECT],
     deadline=60.0,
     timer=MqttCell.notice,
@@ -137,6 +143,7 @@ def test_notices_a_half_open_connection(cell: MqttCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.HANG,
     spec=["section 3.1.4, non-normative: no CONNACK within a reasonable time"],
+    also={Dialect.MQTT_5: ["section 3.1.4, non-normative: no CONNACK within a reasonable time"]},
     needs=[Need.RECONNECT],
     deadline=115.0,
     timer=MqttCell.answer,
@@ -160,6 +167,7 @@ def test_gives_up_on_a_silent_peer(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718098"],
+    also={Dialect.MQTT_5: ["section 4.2: network connections"]},
     needs=[Need.RECONNECT],
     deadline=150.0,
     timer=RECOVERY,

@@ -22,6 +22,7 @@ _OUTAGE = 5.0
 _MANY_ATTEMPTS = 50
 
 _PRACTICE = "https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718098"
+_PRACTICE_5 = "section 4.2: network connections"
 
 
 def _expect_told_or_arrived(
@@ -57,6 +58,7 @@ def _expect_told_or_arrived(
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=[_PRACTICE],
+    also={Dialect.MQTT_5: [_PRACTICE_5]},
     needs=[Need.RECONNECT],
     deadline=150.0,
     timer=RECOVERY,
@@ -78,6 +80,7 @@ def test_publishes_again_after_a_cut(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=[_PRACTICE],
+    also={Dialect.MQTT_5: [_PRACTICE_5]},
     needs=[Need.RECONNECT],
     own_broker=True,
     deadline=150.0,
@@ -100,6 +103,7 @@ def test_publishes_again_after_a_broker_restart(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.LOSS,
     spec=[_PRACTICE],
+    also={Dialect.MQTT_5: [_PRACTICE_5]},
     needs=[Need.RECONNECT],
     own_broker=True,
     deadline=150.0,
@@ -125,6 +129,7 @@ def test_is_subscribed_again_after_a_broker_restart(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-4.4.0-1", "MQTT-4.3.2-1"],
+    also={Dialect.MQTT_5: ["MQTT-4.4.0-1", "MQTT-4.3.2-3"]},
     needs=[Need.RECONNECT, Need.RESEND],
     deadline=150.0,
     timer=RECOVERY,
@@ -151,6 +156,7 @@ def test_loses_no_qos1_message_across_a_cut(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.LOSS,
     spec=["section 4.4, non-normative: clients may queue"],
+    also={Dialect.MQTT_5: ["section 4.4, non-normative: clients may queue"]},
     needs=[Need.RECONNECT],
     deadline=150.0,
     timer=RECOVERY,
@@ -173,6 +179,7 @@ def test_drops_nothing_silently_while_offline(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.CONVENIENCE,
     spec=["https://docs.aws.amazon.com/general/latest/gr/api-retries.html"],
+    also={Dialect.MQTT_5: ["https://docs.aws.amazon.com/general/latest/gr/api-retries.html"]},
     needs=[Need.RECONNECT],
     deadline=60.0,
     timer=_OUTAGE,
@@ -202,6 +209,7 @@ def test_does_not_reconnect_in_a_tight_loop(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-4.4.0-1", "MQTT-4.3.2-1"],
+    also={Dialect.MQTT_5: ["MQTT-4.4.0-1", "MQTT-4.3.2-3"]},
     needs=[Need.RECONNECT, Need.RESEND],
     deadline=210.0,
     timer=2 * RECOVERY,
@@ -242,6 +250,7 @@ def test_loses_nothing_when_cut_while_sending_again(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=["MQTT-4.4.0-1", "MQTT-3.3.1-1"],
+    also={Dialect.MQTT_5: ["MQTT-4.4.0-1", "MQTT-3.3.1-1"]},
     needs=[Need.RECONNECT, Need.RESEND],
     deadline=150.0,
     timer=RECOVERY,
@@ -285,6 +294,7 @@ def test_sends_again_as_a_duplicate(cell: MqttCell, qos: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=["MQTT-4.3.3-2", "section 3.1.2.4: session state"],
+    also={Dialect.MQTT_5: ["MQTT-4.3.3-10", "section 4.1: session state"]},
     needs=[Need.RECONNECT, Need.SESSION],
     deadline=150.0,
     timer=RECOVERY,
@@ -318,6 +328,7 @@ def test_delivers_qos2_once_across_a_cut(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["MQTT-3.1.4-2"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.4-3"]},
     needs=[Need.RECONNECT],
     deadline=60.0,
     timer=_OUTAGE,

@@ -14,6 +14,7 @@ from harness.scenario import scenario
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.3.1-5", "MQTT-3.3.1-6"],
+    also={Dialect.MQTT_5: ["MQTT-3.3.1-5"]},
 )
 def test_sets_a_retained_message(cell: MqttCell) -> None:
     """What the crate publishes as retained is there for who subscribes later."""
@@ -35,6 +36,7 @@ def test_sets_a_retained_message(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.3.1-6", "MQTT-3.3.1-8"],
+    also={Dialect.MQTT_5: ["MQTT-3.3.1-9", "MQTT-3.3.1-12"]},
 )
 def test_receives_a_retained_message(cell: MqttCell) -> None:
     """A retained message is delivered on subscribing, and told apart from one that is new, where the crate tells."""
@@ -58,6 +60,7 @@ def test_receives_a_retained_message(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.3.1-10", "MQTT-3.3.1-11"],
+    also={Dialect.MQTT_5: ["MQTT-3.3.1-6", "MQTT-3.3.1-7"]},
 )
 def test_clears_a_retained_message(cell: MqttCell) -> None:
     """An empty retained message removes what was retained."""

@@ -14,6 +14,7 @@ from harness.scenario import scenario
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.1.2-4", "MQTT-3.1.2-5", "MQTT-3.2.2-2"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.2-5", "MQTT-3.1.2-23", "MQTT-3.2.2-3"]},
     needs=[Need.SESSION],
 )
 def test_gets_what_came_while_it_was_away(cell: MqttCell) -> None:
@@ -44,6 +45,7 @@ def test_gets_what_came_while_it_was_away(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=["MQTT-3.1.2-6"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.2-4", "MQTT-4.1.0-2"]},
 )
 def test_clean_session_forgets(cell: MqttCell) -> None:
     """With a clean session nothing of an earlier connection comes back."""

@@ -18,6 +18,7 @@ from harness.scenario import scenario
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-4.7.1-3"],
+    also={Dialect.MQTT_5: ["MQTT-4.7.1-2"]},
 )
 def test_single_level_wildcard(cell: MqttCell) -> None:
     """`+` matches exactly one level: neighbours arrive, deeper topics do not."""
@@ -41,6 +42,7 @@ def test_single_level_wildcard(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-4.7.1-2"],
+    also={Dialect.MQTT_5: ["MQTT-4.7.1-1"]},
 )
 def test_multi_level_wildcard(cell: MqttCell) -> None:
     """`#` matches the parent and any number of levels below it."""
@@ -64,6 +66,7 @@ def test_multi_level_wildcard(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.8.3-3", "section 3.8.3: a list of topic filters"],
+    also={Dialect.MQTT_5: ["MQTT-3.8.3-2", "MQTT-3.8.4-5"]},
     features=["several-filters"],
 )
 def test_several_filters_in_one_subscribe(cell: MqttCell) -> None:
@@ -84,6 +87,7 @@ def test_several_filters_in_one_subscribe(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.10.4-2", "MQTT-3.10.3-2"],
+    also={Dialect.MQTT_5: ["MQTT-3.10.4-2", "MQTT-3.10.3-2"]},
     features=["unsubscribe"],
 )
 def test_unsubscribes(cell: MqttCell) -> None:
@@ -111,6 +115,7 @@ def test_unsubscribes(cell: MqttCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.8.4-5", "section 3.9.3: 0x80 is a failure"],
+    also={Dialect.MQTT_5: ["MQTT-3.8.4-7", "section 3.9.3: 0x80 and above is a failure"]},
 )
 def test_reports_a_refused_subscription(cell: MqttCell) -> None:
     """A SUBACK that refuses the subscription surfaces as an error.
@@ -136,6 +141,7 @@ def test_reports_a_refused_subscription(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.8.4-6", "section 4.3"],
+    also={Dialect.MQTT_5: ["MQTT-3.8.4-8"]},
 )
 def test_receives_at_the_granted_qos(cell: MqttCell, granted: int) -> None:
     """What is published at QoS 2 arrives at the lower QoS that the subscription asked for."""
@@ -155,6 +161,7 @@ def test_receives_at_the_granted_qos(cell: MqttCell, granted: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.3.5-1", "section 3.3.5: overlapping subscriptions"],
+    also={Dialect.MQTT_5: ["MQTT-3.3.4-2"]},
 )
 def test_overlapping_filters(cell: MqttCell) -> None:
     """A message that two filters of the client match is delivered; the broker may send it once or twice."""
@@ -179,6 +186,7 @@ def test_overlapping_filters(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-4.7.2-1"],
+    also={Dialect.MQTT_5: ["MQTT-4.7.2-1"]},
 )
 def test_dollar_topics(cell: MqttCell) -> None:
     """A topic that begins with `$` is delivered to who names it, and once: a leading wildcard does not match it.

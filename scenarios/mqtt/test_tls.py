@@ -12,6 +12,7 @@ from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
 _SECURITY = "https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718111"
+_SECURITY_5 = "section 5.4.5, non-normative: privacy of application messages"
 
 
 @scenario(
@@ -20,6 +21,7 @@ _SECURITY = "https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
     requirement=Requirement.SHOULD,
     consequence=Consequence.SECURITY,
     spec=[_SECURITY, "RFC 8446"],
+    also={Dialect.MQTT_5: [_SECURITY_5, "RFC 8446"]},
     needs=[Need.TLS],
     features=["tls"],
 )
@@ -41,6 +43,7 @@ def test_works_over_tls(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=["RFC 5280, section 6.1", "RFC 6125, section 6"],
+    also={Dialect.MQTT_5: ["RFC 5280, section 6.1", "RFC 6125, section 6"]},
     needs=[Need.TLS],
     features=["tls"],
 )
@@ -61,6 +64,7 @@ def test_refuses_a_bad_certificate(cell: MqttCell, certificate: str) -> None:
     requirement=Requirement.MAY,
     consequence=Consequence.INTEROP,
     spec=[_SECURITY, "RFC 8446, section 4.4.2"],
+    also={Dialect.MQTT_5: [_SECURITY_5, "RFC 8446, section 4.4.2"]},
     needs=[Need.TLS],
     features=["tls", "client-certificate"],
 )

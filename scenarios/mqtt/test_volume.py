@@ -17,6 +17,7 @@ _thousand = scenario(
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=_ORDER,
+    also={Dialect.MQTT_5: ["MQTT-4.6.0-5", "MQTT-4.6.0-6"]},
     deadline=90.0,
 )
 every_qos = pytest.mark.parametrize("qos", [0, 1, 2], ids=lambda qos: f"qos{qos}")

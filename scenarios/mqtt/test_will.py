@@ -21,6 +21,7 @@ def _will(topic: str, text: str) -> mqtt.Will:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.1.2-8"],
+    also={Dialect.MQTT_5: ["MQTT-3.1.2-8"]},
     features=["will"],
 )
 def test_is_published_when_the_connection_breaks(cell: MqttCell) -> None:
@@ -38,6 +39,7 @@ def test_is_published_when_the_connection_breaks(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.14.4-3", "MQTT-3.1.2-8"],
+    also={Dialect.MQTT_5: ["MQTT-3.14.4-3", "MQTT-3.1.2-10"]},
     features=["will"],
 )
 def test_is_not_published_after_disconnect(cell: MqttCell) -> None:

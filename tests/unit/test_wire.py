@@ -223,5 +223,6 @@ def test_serves_line_by_line_until_the_end_of_input_and_writes_events_during_a_w
     assert server.run() == 0
     hello, first, second, waited, nothing = (json.loads(line) for line in sink.getvalue().splitlines())
     assert hello["re"] == 1
-    assert [first, second] == [{"event": "reconnected"}, {"event": "disconnected", "reason": "gone"}]
+    lost = {"event": "disconnected", "reason": "gone", "reason_code": None}
+    assert [first, second] == [{"event": "reconnected"}, lost]
     assert [waited, nothing] == [{"re": 2, "ok": {"events": 2}}, {"re": 3, "ok": {"events": 0}}]

@@ -12,6 +12,7 @@ pub mod events;
 pub mod kafka;
 mod lock;
 pub mod mqtt;
+pub mod mqtt5;
 mod session;
 mod thread;
 pub mod wire;

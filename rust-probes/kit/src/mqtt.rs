@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{json, Value};
 
 use crate::base64;
+use crate::mqtt5;
 use crate::session::{self, decode, Handler};
 use crate::wire::{Failure, Info};
 
@@ -22,6 +23,19 @@ pub const OPS: &[&str] = &[
 
 /// Where a client puts its events.
 pub type Events = crate::events::Events<Event>;
+
+/// The dialect of clients that take [`Protocol::V5`].
+const DIALECT_5: &str = "mqtt-5";
+
+/// What the client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Protocol {
+    #[default]
+    #[serde(rename = "3.1.1")]
+    V4,
+    #[serde(rename = "5")]
+    V5,
+}
 
 /// Quality of service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -62,12 +76,16 @@ pub struct Connect {
     pub client_id: String,
     #[serde(deserialize_with = "at_least_5")]
     pub keep_alive_s: u16,
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// In MQTT 5: Clean Start.
     #[serde(default = "yes")]
     pub clean_session: bool,
     pub username: Option<String>,
     pub password: Option<String>,
     pub will: Option<Will>,
     pub tls: Option<Tls>,
+    pub properties: Option<mqtt5::ConnectProperties>,
 }
 
 /// The message that the server publishes when the connection breaks.
@@ -81,6 +99,7 @@ pub struct Will {
     pub qos: Qos,
     #[serde(default)]
     pub retain: bool,
+    pub properties: Option<mqtt5::WillProperties>,
 }
 
 /// Encrypt the connection; every field is a PEM document.
@@ -103,6 +122,7 @@ pub struct Publish {
     pub qos: Qos,
     #[serde(default)]
     pub retain: bool,
+    pub properties: Option<mqtt5::PublishProperties>,
 }
 
 /// Subscribe with one SUBSCRIBE; there is at least one filter.
@@ -111,6 +131,7 @@ pub struct Publish {
 pub struct Subscribe {
     #[serde(deserialize_with = "crate::session::not_empty")]
     pub filters: Vec<Subscription>,
+    pub properties: Option<mqtt5::SubscribeProperties>,
 }
 
 /// One topic filter.
@@ -120,6 +141,7 @@ pub struct Subscription {
     pub filter: String,
     #[serde(default)]
     pub qos: Qos,
+    pub options: Option<mqtt5::SubscriptionOptions>,
 }
 
 /// Unsubscribe with one UNSUBSCRIBE; there is at least one filter.
@@ -130,22 +152,30 @@ pub struct Unsubscribe {
     pub filters: Vec<String>,
 }
 
-#[derive(Deserialize)]
+/// Send DISCONNECT and close.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Disconnect {}
+pub struct Disconnect {
+    pub properties: Option<mqtt5::DisconnectProperties>,
+}
 
 /// What CONNACK said.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Connected {
     /// `None` where the crate does not tell.
     pub session_present: Option<bool>,
+    /// Of MQTT 5 alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<mqtt5::ConnackProperties>,
 }
 
 /// How far the crate's word goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
     /// The crate reported completion.
     Confirmed,
+    /// The same, with the reason codes of MQTT 5; those of 0x80 and more are [`Failure::refused`] instead.
+    Acknowledged(Vec<u8>),
     /// The crate only took the request over, and reports nothing later.
     HandedOver,
 }
@@ -162,9 +192,17 @@ pub enum Event {
         qos: Option<Qos>,
         retain: Option<bool>,
         dup: Option<bool>,
+        /// Of MQTT 5 alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        properties: Option<Box<mqtt5::DeliveredProperties>>,
     },
     /// The crate tells the application that the connection is gone.
-    Disconnected { reason: String },
+    Disconnected {
+        reason: String,
+        /// Of MQTT 5 alone: what the server's DISCONNECT said.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason_code: Option<u8>,
+    },
     /// The crate tells the application that the connection is back.
     Reconnected,
 }
@@ -184,7 +222,7 @@ pub trait Client {
     fn unsubscribe(&mut self, request: Unsubscribe) -> Result<Confirmation, Failure>;
 
     /// Sends DISCONNECT and closes; a later [`connect`](Self::connect) starts a new connection.
-    fn disconnect(&mut self) -> Result<(), Failure>;
+    fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure>;
 
     /// Lets the client work for at most `remaining`, or until something happened. The default waits for an event, which is
     /// right for clients with a background thread.
@@ -196,10 +234,65 @@ pub trait Client {
 
 /// Talks to the harness until standard input ends: the body of a probe's `main`.
 pub fn serve<C: Client>(info: Info, make: impl FnOnce(Events) -> C) -> ExitCode {
-    session::serve(info, |events| Mqtt(make(events)))
+    let dialects = info.dialects;
+    session::serve(info, |events| Mqtt::new(make(events), dialects))
 }
 
-pub(crate) struct Mqtt<C>(pub(crate) C);
+/// A client, and what it may be asked.
+pub(crate) struct Mqtt<C> {
+    client: C,
+    dialects: &'static [&'static str],
+    protocol: Protocol,
+}
+
+impl<C: Client> Mqtt<C> {
+    pub(crate) fn new(client: C, dialects: &'static [&'static str]) -> Self {
+        Self {
+            client,
+            dialects,
+            protocol: Protocol::V4,
+        }
+    }
+
+    fn connect(&mut self, request: Connect) -> Result<Connected, Failure> {
+        let protocol = request.protocol;
+        if protocol == Protocol::V5 && !self.dialects.contains(&DIALECT_5) {
+            return Err(Failure::unknown("this probe does not speak MQTT 5"));
+        }
+        self.protocol = protocol;
+        let will = request.will.as_ref();
+        self.admit(
+            request.properties.is_some() || will.is_some_and(|will| will.properties.is_some()),
+        )?;
+        self.client.connect(request)
+    }
+
+    fn publish(&mut self, request: Publish) -> Result<Confirmation, Failure> {
+        self.admit(request.properties.is_some())?;
+        self.client.publish(request)
+    }
+
+    fn subscribe(&mut self, request: Subscribe) -> Result<Confirmation, Failure> {
+        let options = request.filters.iter().any(|entry| entry.options.is_some());
+        self.admit(request.properties.is_some() || options)?;
+        self.client.subscribe(request)
+    }
+
+    fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure> {
+        self.admit(request.properties.is_some())?;
+        self.client.disconnect(request)
+    }
+
+    /// Refuses what MQTT 5 adds where the connection speaks 3.1.1.
+    fn admit(&self, is_of_5: bool) -> Result<(), Failure> {
+        if is_of_5 && self.protocol == Protocol::V4 {
+            return Err(Failure::unknown(
+                "`properties` and `options` are of MQTT 5 alone",
+            ));
+        }
+        Ok(())
+    }
+}
 
 impl<C: Client> Handler for Mqtt<C> {
     type Event = Event;
@@ -208,28 +301,26 @@ impl<C: Client> Handler for Mqtt<C> {
 
     fn call(&mut self, op: &str, fields: Value) -> Result<Value, Failure> {
         match op {
-            "connect" => self
-                .0
-                .connect(decode(fields)?)
-                .map(|connected| json!(connected)),
-            "publish" => self.0.publish(decode(fields)?).map(confirmation),
-            "subscribe" => self.0.subscribe(decode(fields)?).map(confirmation),
-            "unsubscribe" => self.0.unsubscribe(decode(fields)?).map(confirmation),
-            "disconnect" => {
-                let Disconnect {} = decode(fields)?;
-                self.0.disconnect().map(|()| json!({}))
-            }
+            "connect" => self.connect(decode(fields)?).map(|reply| json!(reply)),
+            "publish" => self.publish(decode(fields)?).map(confirmation),
+            "subscribe" => self.subscribe(decode(fields)?).map(confirmation),
+            "unsubscribe" => self.client.unsubscribe(decode(fields)?).map(confirmation),
+            "disconnect" => self.disconnect(decode(fields)?).map(|()| json!({})),
             _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
         }
     }
 
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {
-        self.0.poll(events, remaining)
+        self.client.poll(events, remaining)
     }
 }
 
 fn confirmation(confirmation: Confirmation) -> Value {
-    json!({ "confirmed": confirmation == Confirmation::Confirmed })
+    match confirmation {
+        Confirmation::Confirmed => json!({"confirmed": true}),
+        Confirmation::HandedOver => json!({"confirmed": false}),
+        Confirmation::Acknowledged(codes) => json!({"confirmed": true, "reason_codes": codes}),
+    }
 }
 
 fn yes() -> bool {

@@ -3,7 +3,8 @@ use std::process::{Command as Process, Stdio};
 
 use super::*;
 use crate::mqtt::{
-    Client, Confirmation, Connect, Connected, Event, Events, Publish, Subscribe, Unsubscribe,
+    Client, Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Subscribe,
+    Unsubscribe,
 };
 use crate::wire::Setting;
 
@@ -27,6 +28,7 @@ impl Client for Loopback {
             qos: Some(request.qos),
             retain: None,
             dup: Some(false),
+            properties: None,
         });
         Ok(Confirmation::HandedOver)
     }
@@ -39,7 +41,7 @@ impl Client for Loopback {
         Err(Failure::io("connection reset by peer").indefinite())
     }
 
-    fn disconnect(&mut self) -> Result<(), Failure> {
+    fn disconnect(&mut self, _: Disconnect) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -89,7 +91,10 @@ fn answers<H: Handler>(make: impl FnOnce(Events_<H>) -> H, commands: &[Value]) -
 type Events_<H> = crate::events::Events<<H as Handler>::Event>;
 
 fn loopback(commands: &[Value]) -> Vec<Value> {
-    answers(|events| crate::mqtt::Mqtt(Loopback(events)), commands)
+    answers(
+        |events| crate::mqtt::Mqtt::new(Loopback(events), info().dialects),
+        commands,
+    )
 }
 
 /// The code and the text of the error that answers `command`.
@@ -113,6 +118,32 @@ fn hello_stands_beside_re() {
             "assembled": ["publish"],
         })]
     );
+}
+
+#[test]
+fn mqtt_5_is_unknown_to_a_probe_of_3_1_1() {
+    let connect = json!({"id": 1, "op": "connect", "host": "h", "port": 1, "client_id": "c", "keep_alive_s": 5});
+    let publish = json!({"id": 1, "op": "publish", "topic": "t", "payload": ""});
+    let subscribe =
+        json!({"id": 1, "op": "subscribe", "filters": [{"filter": "t", "options": {}}]});
+    for (command, field, value) in [
+        (&connect, "protocol", json!("5")),
+        (&connect, "properties", json!({})),
+        (
+            &connect,
+            "will",
+            json!({"topic": "t", "payload": "", "properties": {}}),
+        ),
+        (&publish, "properties", json!({})),
+        (&subscribe, "properties", Value::Null),
+    ] {
+        let mut command = command.clone();
+        command[field] = value;
+        assert_eq!(error(command.clone()).0, "unknown", "{command}");
+    }
+    let mut plain = connect;
+    plain["protocol"] = json!("3.1.1");
+    assert_eq!(error(plain).0, "refused");
 }
 
 #[test]
@@ -204,7 +235,7 @@ fn a_wait_sees_what_another_thread_pushes_meanwhile() {
             thread::sleep(Duration::from_millis(50));
             from_elsewhere.push(Event::Reconnected);
         });
-        crate::mqtt::Mqtt(Loopback(events))
+        crate::mqtt::Mqtt::new(Loopback(events), info().dialects)
     };
     assert_eq!(
         answers(later, &[wait]),
@@ -220,6 +251,7 @@ fn an_error_while_polling_answers_the_wait() {
     let broken = |events: Events| {
         events.push(Event::Disconnected {
             reason: "cut".to_owned(),
+            reason_code: None,
         });
         Fails
     };
@@ -240,7 +272,7 @@ fn a_line_that_is_no_command_ends_the_conversation() {
     let lines = [Ok("{\"op\":\"hello\"}".to_owned())].into_iter();
     let result = converse(
         &info(),
-        |events| crate::mqtt::Mqtt(Loopback(events)),
+        |events| crate::mqtt::Mqtt::new(Loopback(events), info().dialects),
         lines,
         io::sink(),
     );

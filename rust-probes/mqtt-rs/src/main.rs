@@ -24,7 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kit::mqtt::{
-    Client, Confirmation, Connect, Connected, Event, Events, Publish, Qos, Subscribe, Unsubscribe,
+    Client, Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Qos, Subscribe,
+    Unsubscribe,
 };
 use kit::{Failure, Info};
 use mqtt::control::fixed_header::FixedHeaderError;
@@ -98,6 +99,7 @@ impl Client for Probe {
         self.connection = Some(Connection::start(link, keep_alive, self.events.clone()));
         Ok(Connected {
             session_present: Some(connack.connack_flags().session_present),
+            properties: None,
         })
     }
 
@@ -161,7 +163,7 @@ impl Client for Probe {
         Ok(Confirmation::Confirmed)
     }
 
-    fn disconnect(&mut self) -> Result<(), Failure> {
+    fn disconnect(&mut self, _: Disconnect) -> Result<(), Failure> {
         let connection = self.connection.take().ok_or_else(Failure::not_connected)?;
         connection.link.closing.store(true, Ordering::SeqCst);
         connection.link.send(&DisconnectPacket::new())
@@ -263,7 +265,10 @@ impl Link {
                 Err(error) => {
                     if !self.closing.load(Ordering::SeqCst) {
                         let reason = error.to_string();
-                        events.push(Event::Disconnected { reason });
+                        events.push(Event::Disconnected {
+                            reason,
+                            reason_code: None,
+                        });
                     }
                     self.close();
                     let _nobody_waits = replies.send(Err(error));
@@ -294,6 +299,7 @@ fn message(publish: &PublishPacket) -> Event {
         }),
         retain: Some(publish.retain()),
         dup: Some(publish.dup()),
+        properties: None,
     }
 }
 

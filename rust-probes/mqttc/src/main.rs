@@ -18,7 +18,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use kit::mqtt::{
-    Confirmation, Connect, Connected, Event, Events, Publish, Qos, Subscribe, Unsubscribe,
+    Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Qos, Subscribe,
+    Unsubscribe,
 };
 use kit::wire::Code;
 use kit::{Failure, Info, Setting};
@@ -108,6 +109,7 @@ impl Probe {
             }),
             retain: Some(message.retain),
             dup: None,
+            properties: None,
         });
         Ok(false)
     }
@@ -166,7 +168,10 @@ impl kit::mqtt::Client for Probe {
             .map_err(failure)?;
         let session_present = Some(client.session_present());
         self.client = Some(client);
-        Ok(Connected { session_present })
+        Ok(Connected {
+            session_present,
+            properties: None,
+        })
     }
 
     fn publish(&mut self, request: Publish) -> Result<Confirmation, Failure> {
@@ -198,7 +203,7 @@ impl kit::mqtt::Client for Probe {
         self.settle()
     }
 
-    fn disconnect(&mut self) -> Result<(), Failure> {
+    fn disconnect(&mut self, _: Disconnect) -> Result<(), Failure> {
         self.client()?;
         let client = self.client.take().ok_or_else(Failure::not_connected)?;
         client.disconnect().map_err(failure)

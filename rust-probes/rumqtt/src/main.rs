@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
 
-use kit::mqtt::{self, Confirmation, Connected, Event, Events, Qos};
+use kit::mqtt::{self, Confirmation, Connected, Disconnect, Event, Events, Qos};
 use kit::{Failure, Info, Setting};
 use rumqtt::{ConnectError, LastWill, MqttClient, MqttOptions, Notification, QoS, SecurityOptions};
 
@@ -71,6 +71,7 @@ impl mqtt::Client for Probe {
         self.link = Some(Link { client, ended });
         Ok(Connected {
             session_present: None,
+            properties: None,
         })
     }
 
@@ -96,7 +97,7 @@ impl mqtt::Client for Probe {
         Ok(Confirmation::HandedOver)
     }
 
-    fn disconnect(&mut self) -> Result<(), Failure> {
+    fn disconnect(&mut self, _: Disconnect) -> Result<(), Failure> {
         self.client()?.shutdown().map_err(Failure::krate)?;
         let link = self.link.take().ok_or_else(Failure::not_connected)?;
         let _ended = link.ended.recv();
@@ -119,6 +120,7 @@ fn forward(notification: Notification, events: &Events) {
             qos: Qos::try_from(message.qos.to_u8()).ok(),
             retain: Some(message.retain),
             dup: Some(message.dup),
+            properties: None,
         }),
         Notification::Disconnection => events.push(disconnected("Notification::Disconnection")),
         Notification::Reconnection => events.push(Event::Reconnected),
@@ -129,6 +131,7 @@ fn forward(notification: Notification, events: &Events) {
 fn disconnected(reason: &str) -> Event {
     Event::Disconnected {
         reason: reason.to_owned(),
+        reason_code: None,
     }
 }
 

@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kit::mqtt::{
-    Client, Confirmation, Connect, Connected, Event, Events, Publish, Qos, Subscribe, Unsubscribe,
+    Client, Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Qos, Subscribe,
+    Unsubscribe,
 };
 use kit::{Failure, Info};
 use mqtt::r#async::{
@@ -100,6 +101,7 @@ impl Client for Probe {
         self.connected = true;
         Ok(Connected {
             session_present: None,
+            properties: None,
         })
     }
 
@@ -127,7 +129,7 @@ impl Client for Probe {
         Err(Failure::unsupported("unsubscribe", reason))
     }
 
-    fn disconnect(&mut self) -> Result<(), Failure> {
+    fn disconnect(&mut self, _: Disconnect) -> Result<(), Failure> {
         self.connected = false;
         self.client()?
             .disconnect(&AsyncDisconnectOptions::new())
@@ -147,7 +149,10 @@ impl Client for Probe {
         self.connected = was_connected && named.client.is_connected();
         if was_connected && !self.connected {
             let reason = "AsyncClient::is_connected is false".to_owned();
-            events.push(Event::Disconnected { reason });
+            events.push(Event::Disconnected {
+                reason,
+                reason_code: None,
+            });
         }
         Ok(())
     }
@@ -164,6 +169,7 @@ fn event(message: Message) -> Event {
         }),
         retain: Some(message.retained),
         dup: Some(message.duplicate),
+        properties: None,
     }
 }
 

@@ -25,7 +25,7 @@ class LacksTheWill(Liar):
 class ClaimsUnsubscribe(Liar):
     """Claims `unsubscribe` and has not written it."""
 
-    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Confirmation:
+    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Acknowledgement:
         """Reply not_written."""
         raise ProbeFailure(ErrorCode.NOT_WRITTEN, "to be done")
 

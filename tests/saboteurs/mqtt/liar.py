@@ -13,7 +13,7 @@ from harness.wire.messages import encode
 from harness.wire.serve import Events
 
 #: What an honest client replies once it is done.
-CONFIRMED = mqtt.Confirmation(confirmed=True)
+CONFIRMED = mqtt.Acknowledgement(confirmed=True)
 
 
 class Liar(ControlClient):
@@ -24,12 +24,12 @@ class Liar(ControlClient):
         self.published = 0
         self.received = 0
 
-    def publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Count, and lie about every other one."""
         self.published += 1
         return self.lie_in_publish(request) if self.published % 2 else super().publish(request)
 
-    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Publish a changed message."""
         return super().publish(self.changed(request))
 

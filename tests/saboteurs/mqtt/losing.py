@@ -40,7 +40,7 @@ class PanicsOnLoss(Liar):
     def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
         """Lay the mine."""
         reply = super().connect(request)
-        self.reference.on_lost = lambda _reason: panic("called `Result::unwrap()` on an `Err` value: BrokenPipe")
+        self.reference.on_lost = lambda *_: panic("called `Result::unwrap()` on an `Err` value: BrokenPipe")
         return reply
 
 
@@ -53,7 +53,7 @@ class SwallowsWhileOffline(Liar):
 
     swallowed = False
 
-    def publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Look whether the connection is gone, which takes a moment to be noticed."""
         if not self.swallowed and self.reference.lost.wait(1.0):
             self.swallowed = True
@@ -93,7 +93,7 @@ class ReconnectsInATightLoop(Liar):
 class Panics(Liar):
     """Panics in the middle of a publish."""
 
-    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Die as a Rust program does."""
         panic("attempt to subtract with overflow")
         return super().lie_in_publish(request)

@@ -20,7 +20,7 @@ class FlipsASentBit(Liar):
 class ConfirmsWithoutSending(Liar):
     """Reports a publish as complete and sends nothing."""
 
-    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Send nothing."""
         return CONFIRMED
 
@@ -28,7 +28,7 @@ class ConfirmsWithoutSending(Liar):
 class SendsTwice(Liar):
     """Publishes each message twice, each time with a packet id of its own, so that QoS 2 does not notice."""
 
-    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Confirmation:
+    def lie_in_publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Do it once more."""
         super().lie_in_publish(request)
         return super().lie_in_publish(request)

@@ -133,7 +133,7 @@ class TakesAllForRetained(Liar):
 class SubscribesToTheFirst(Liar):
     """Subscribes to the first of several filters and reports all as subscribed."""
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """Leave the rest out."""
         return super().subscribe(mqtt.SubscribeRequest(filters=request.filters[:1]))
 
@@ -141,7 +141,7 @@ class SubscribesToTheFirst(Liar):
 class TakesAnySubackForSuccess(Liar):
     """Does not look at SUBACK's return codes."""
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """Report success."""
         with contextlib.suppress(ProbeFailure):
             super().subscribe(request)
@@ -153,7 +153,7 @@ class MixesSubscriptionsUp(Liar):
 
     first = ""
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """Remember the first."""
         self.first = self.first or request.filters[0].filter
         return super().subscribe(request)
@@ -172,7 +172,7 @@ class PlusSpansLevels(Liar):
 
     pattern = re.compile("")
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """Subscribe to more than was asked for."""
         self.pattern = re.compile(request.filters[0].filter.replace("+", ".+"))
         wide = re.sub(r"\+.*", "#", request.filters[0].filter)
@@ -208,7 +208,7 @@ class MissesTheParent(Liar):
 
     filters: tuple[str, ...] = ()
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """Remember the filters."""
         self.filters = tuple(entry.filter.removesuffix("#") for entry in request.filters)
         return super().subscribe(request)
@@ -222,7 +222,7 @@ class MissesTheParent(Liar):
 class PretendsToUnsubscribe(Liar):
     """Reports an unsubscription and sends nothing."""
 
-    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Confirmation:
+    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Acknowledgement:
         """Send nothing."""
         return CONFIRMED
 
@@ -232,7 +232,7 @@ class UnsubscribesLocally(Liar):
 
     hidden: tuple[str, ...] = ()
 
-    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Confirmation:
+    def unsubscribe(self, request: mqtt.UnsubscribeRequest) -> mqtt.Acknowledgement:
         """Remember what to hide."""
         self.hidden = tuple(request.filters)
         return CONFIRMED
