@@ -8,15 +8,13 @@ from typing import Any
 
 from harness.cells.amqp_client import AmqpClient, Delivered, from_reference
 from harness.cells.broker import BrokerCell
-from harness.cells.doors import Door
+from harness.cells.doors import SCRIPTED
 from harness.errors import BrokerFailed, Mismatch
 from harness.peers.amqp import Script, ScriptedBroker
 from harness.references.amqp import AmqpReference
 
 #: An account that may use the virtual host `VHOST` alone (compose/rabbitmq/definitions.json).
 USERNAME, PASSWORD, VHOST = "probe", "open-sesame", "workshop"
-#: Where a scripted peer answers in the broker's place.
-SCRIPTED = Door("scripted")
 
 
 class AmqpCell(BrokerCell):

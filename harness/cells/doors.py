@@ -29,6 +29,8 @@ PLAIN = Door("")
 IPV6 = Door("ipv6", host="::1")
 #: The relay listens at the second address alone; a loopback address at which nobody does refuses at once.
 SECOND_ADDRESS = Door("second-address", "two-addresses.test", addresses=("127.0.0.2", "127.0.0.1"))
+#: Where a scripted peer answers in the broker's place.
+SCRIPTED = Door("scripted")
 #: By name and not by address: crates with old versions of webpki know certificates for names alone.
 TLS = Door("tls", "localhost", ServerCertificate.GOOD)
 SASL = Door("sasl", listener="sasl")

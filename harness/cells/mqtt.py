@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.broker import BrokerCell
-from harness.cells.doors import PLAIN, Door
+from harness.cells.doors import PLAIN, SCRIPTED, Door
 from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
-from harness.errors import Mismatch
+from harness.errors import CrateTimeout, Mismatch
 from harness.model import Dialect
+from harness.peers.mqtt import ScriptedBroker
+from harness.peers.mqtt_packets import Packet, PacketType
 from harness.references.mqtt import MqttReference
 from harness.wire import mqtt
 
@@ -32,6 +34,8 @@ class MqttCell(BrokerCell):
     many = 1000
     #: Connections one after the other, and seconds after which those that were made have to do.
     connections, connecting = 200, 30.0
+
+    _scripted: ScriptedBroker | None = None
 
     @property
     def protocol(self) -> mqtt.Protocol:
@@ -68,6 +72,13 @@ class MqttCell(BrokerCell):
             reference.subscribe(*filters)
         return reference
 
+    def scripted(self, **script: Any) -> ScriptedBroker:
+        """A peer that acts by its script, behind the door `SCRIPTED`; arguments as `ScriptedBroker` has them."""
+        self._scripted = ScriptedBroker(five=self.protocol == "5", **script)
+        self._closing.callback(self._scripted.close)
+        self._open_relay(SCRIPTED.name, self._scripted.port, self.peer.canonical_port)
+        return self._scripted
+
     # -- what can be observed ----------------------------------------------------------------------
 
     def expect_received(self, reference: MqttReference, wanted: Sequence[Delivered], *, expected: str) -> None:
@@ -84,6 +95,43 @@ class MqttCell(BrokerCell):
         self.expect_sequence(
             wanted, lambda within: client.next_message(within, expected), expected=expected, who="the crate"
         )
+
+    def await_acknowledged(self, client: MqttClient, request: PacketType, position: int) -> None:
+        """Wait until the peer has acknowledged the client's SUBSCRIBE or UNSUBSCRIBE, where the crate does not tell.
+
+        Args:
+            client: of the crate.
+            request: which of the two.
+            position: of the broker's log, before the request.
+        """
+        expected = f"the crate sends {request.name}"
+        if self._scripted is None:
+            answer = request.name.removesuffix("SCRIBE") + "ACK"
+            self.await_log(f"Sending {answer} to {client.id}", position, expected)
+        elif self._scripted.take(request, self.remaining(DELIVERY, expected)) is None:
+            raise CrateTimeout(f"it did not come within {DELIVERY:g} s", expected=expected)
+
+    def expect_packet(
+        self, client: MqttClient, kind: PacketType, *, connection: int = 1, after: int = 0, within: float = 0
+    ) -> Packet:
+        """Drive the client until the scripted peer has this packet of it; arguments as `ScriptedBroker.take` has them.
+
+        Raises:
+            Mismatch: it did not come within `within` seconds, `DELIVERY` where that is 0.
+        """
+        assert self._scripted is not None, "scripted() comes first"  # noqa: S101 - a fault of the scenario
+        which = f"{'another ' if after else ''}{kind.name}{f' on connection {connection}' if connection > 1 else ''}"
+        within = within or DELIVERY
+        end = time.monotonic() + within
+        while (packet := self._scripted.take(kind, 0.0, connection=connection, after=after)) is None:
+            left = self.remaining(end - time.monotonic(), f"{which} comes")
+            came = ", ".join(str(a.packet) for a in self._scripted.arrived if a.connection == connection)
+            gone = ", and the connection is closed" if self._scripted.left >= connection else ""
+            observed = f"only {came or 'nothing'} came{gone}"
+            self.expect(left > 0, expected=f"{which} comes within {within:g} s", observed=observed)
+            client.idle_through_errors(min(0.2, left))
+        self.remark(f"the peer got {packet}")
+        return packet
 
     def await_log_of_end(self, client: MqttClient, position: int) -> str:
         """Wait until the broker logs that the client's connection ended, in good order or not."""

@@ -12,6 +12,7 @@ from harness.cells.peer import RECOVERY, PeerClient, described
 from harness.certificates import KeyForm
 from harness.errors import Mismatch, RefusedByCrate
 from harness.model import Duty
+from harness.peers.mqtt_packets import PacketType
 from harness.probes.talk import ProbeProcess
 from harness.wire import mqtt, mqtt5
 from harness.wire.messages import decode, encode
@@ -118,7 +119,7 @@ class MqttClient(PeerClient):
         ok = self.call("subscribe", request, f"the subscription to {', '.join(filters)} is acknowledged")
         if not ok["confirmed"]:
             # The crate does not tell; the broker does, and a message published after SUBACK must be delivered.
-            self._cell.await_log(f"Sending SUBACK to {self.id}", position, "the crate sends SUBSCRIBE")
+            self._cell.await_acknowledged(self, PacketType.SUBSCRIBE, position)
         return bool(ok["confirmed"])
 
     def unsubscribe(self, *filters: str) -> None:
@@ -127,7 +128,7 @@ class MqttClient(PeerClient):
         request = mqtt.UnsubscribeRequest(filters=list(filters))
         ok = self.call("unsubscribe", request, "the unsubscription is acknowledged")
         if not ok["confirmed"]:
-            self._cell.await_log(f"Sending UNSUBACK to {self.id}", position, "the crate sends UNSUBSCRIBE")
+            self._cell.await_acknowledged(self, PacketType.UNSUBSCRIBE, position)
 
     def disconnect(self) -> None:
         """DISCONNECT and close."""
@@ -182,9 +183,9 @@ class MqttClient(PeerClient):
 
         return finish
 
-    def await_notice(self, within: float) -> str:
+    def await_notice(self, within: float, door: Door = PLAIN) -> str:
         """How the client showed that it knows of its broken connection; empty where it did not, given seconds."""
-        relay = self._cell.relay()
+        relay = self._cell.relay(door)
         accepted, left = relay.accepted, relay.left
         end = time.monotonic() + within
         while (remaining := end - time.monotonic()) > 0:
@@ -198,16 +199,16 @@ class MqttClient(PeerClient):
                 return "it gave the connection up"
         return ""
 
-    def recover(self, connections: int, *, clean_session: bool = True) -> None:
+    def recover(self, connections: int, *, clean_session: bool = True, door: Door = PLAIN) -> None:
         """Wait until the client is connected again after its connection was lost, for the `connections`-th time.
 
         Where crates.toml says that reconnecting is the application's, this is the application, and asks for a clean
         session or not.
         """
         if self.is_left_to_application(Duty.RECONNECT, "connecting again"):
-            self.until_it_works(lambda: self.connect(clean_session=clean_session))
+            self.until_it_works(lambda: self.connect(clean_session=clean_session, door=door))
             return
-        relay = self._cell.relay()
+        relay = self._cell.relay(door)
         expected = f"the client is connected again within {RECOVERY:g} s"
         end = time.monotonic() + RECOVERY
         while relay.served < connections:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.amqp import SCRIPTED, AmqpCell
+from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import Delivered
+from harness.cells.doors import SCRIPTED
 from harness.cells.peer import DELIVERY
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.peers.amqp import Script, Stage

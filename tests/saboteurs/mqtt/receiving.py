@@ -191,7 +191,7 @@ class MatchesDollarWithWildcards(Liar):
 
     patterns: tuple[str, ...] = ()
 
-    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Confirmation:
+    def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """Remember the filters."""
         self.patterns += tuple(re.escape(entry.filter).replace(r"\+", "[^/]+") for entry in request.filters)
         return super().subscribe(request)
