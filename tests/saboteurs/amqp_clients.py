@@ -244,12 +244,28 @@ class SwapsDeliveries(_ChangesMessages):
 
 
 class KeepsToItself(_DropsEvents):
-    """Tells the application neither of returned messages nor of cancelled consumers."""
+    """Tells the application neither of returned messages, nor of cancelled consumers, nor of being blocked."""
 
     def add(self, name: str, fields: Any) -> None:
         """Tell of deliveries alone."""
-        if name not in ("returned", "consumer_cancelled"):
+        if name not in ("returned", "consumer_cancelled", "blocked"):
             super().add(name, fields)
+
+
+class DropsWhileBlocked(ControlClient):
+    """Drops what the application publishes while the broker takes nothing."""
+
+    _is_blocked = False
+
+    def add(self, name: str, fields: Any) -> None:
+        """Listen."""
+        super().add(name, fields)
+        if name in ("blocked", "unblocked"):
+            self._is_blocked = name == "blocked"
+
+    def publish(self, request: amqp.PublishRequest) -> Confirmation:
+        """Publish, or do not."""
+        return Confirmation(confirmed=False) if self._is_blocked else super().publish(request)
 
 
 class _ChangesProperties(ControlClient):

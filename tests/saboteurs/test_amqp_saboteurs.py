@@ -98,11 +98,17 @@ CASES = [
     Case("loses-the-connection-with-a-channel", "opens_a_new_channel_after_an_error", "the error io: there is no"),
     Case("pretends-to-delete", "purges_and_deletes_a_queue", "an empty queue after the purge; observed 1 messages"),
     Case("sends-no-arguments", "declares_a_queue_of_another_type", "with other arguments", {"kind": "quorum"}),
+    Case("drops-what-nobody-answers", "declares_without_waiting", "bind ended with|publish ended with|get ended with"),
+    Case("takes-errors-for-success", "reports_what_it_did_not_wait_for", "the crate reported success"),
     # what RabbitMQ adds
     Case("sends-no-arguments", "declares_a_queue_whose_messages_expire", "the consumer got nothing"),
     Case("loses-expiration", "publishes_a_message_that_expires", "the consumer got nothing"),
     Case("sends-no-arguments", "declares_an_alternate_exchange", "the consumer got nothing"),
     Case("loses-priority", "is_served_by_priority", "the messages by priority"),
+    Case("keeps-its-secret", "updates_its_secret", "the broker did not log", verdict=TIMEOUT),
+    Case("keeps-to-itself", "learns_that_it_is_blocked", "it is blocked; observed nothing within", slow=True),
+    Case("drops-while-blocked", "publishes_on_after_it_was_blocked", "the consumer got .*nothing more", slow=True),
+    Case("stumbles-over-notices", "leaves_after_it_was_blocked", "disconnect ended with", slow=True),
     Case("shares-exclusive-queues", "reports_that_a_queue_is_taken", "the crate reported success"),
     # publishing
     Case("cuts-the-body", "publishes_a_body", "the consumer got 255 bytes", _BYTES),
@@ -141,6 +147,9 @@ CASES = [
     ),
     Case("takes-errors-for-success", "refuses_a_frame_with_a_wrong_end", "the crate reported success"),
     Case("loses-the-last-byte", "tells_interleaved_contents_apart", "both messages, whole: .*observed 31 bytes"),
+    # networks
+    Case("loses-the-last-byte", "reads_frames_byte_by_byte", "each message once: .*the crate got 31 bytes"),
+    Case("knows-no-ipv6", "works_over_ipv6", "connect ended with the error io: no such address"),
     # staying and coming back
     Case("sleeps-while-it-waits", "stays_connected_while_idle", "still gets messages: .*nothing", slow=True),
     Case("takes-errors-for-success", "notices_a_cut", "observed success, without a new connection"),
