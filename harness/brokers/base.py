@@ -102,6 +102,13 @@ class BrokerControl(Protocol):
             BrokerFailed: there is no such node.
         """
 
+    def run(self, *argv: str) -> str:
+        """Run one of the broker's own programs, such as rabbitmqctl, where the broker runs; returns what it printed.
+
+        Raises:
+            BrokerFailed: it ended with an error.
+        """
+
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""
 

@@ -224,9 +224,19 @@ class ContainerControl:
         Raises:
             BrokerFailed: there is no such node.
         """
-        killed = self._container.exec_run(["/bin/sh", "-c", f"kill -9 $(cat /tmp/iotyet-node-{number}.pid)"])
-        if killed.exit_code:
-            raise BrokerFailed(f"node {number} cannot be killed: {killed.output!r}")
+        self.run("/bin/sh", "-c", f"kill -9 $(cat /tmp/iotyet-node-{number}.pid)")
+
+    def run(self, *argv: str) -> str:
+        """Run a program in the container; returns what it printed.
+
+        Raises:
+            BrokerFailed: it ended with an error.
+        """
+        ended: Any = self._container.exec_run(list(argv))
+        printed: str = ended.output.decode("utf-8", "replace").strip()
+        if ended.exit_code:
+            raise BrokerFailed(f"`{' '.join(argv)}` ended with status {ended.exit_code} in the container: {printed}")
+        return printed
 
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""

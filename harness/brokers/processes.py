@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -30,8 +31,8 @@ from harness.brokers.base import (
     logged_version,
     pick_port,
 )
-from harness.commands import environment
-from harness.errors import BrokerFailed, Unavailable
+from harness.commands import environment, run
+from harness.errors import BrokerFailed, CommandFailed, Unavailable
 from harness.liveness import Mark
 from harness.model import BrokerLine
 from harness.paths import COMPOSE, cache
@@ -42,6 +43,8 @@ _BROKER = "IOTYET_BROKER"
 _LOG, _MARK, _PROCESS = "broker.log", "mark", "process.json"
 #: Seconds that a broker gets to stop in good order.
 _STOP = 20.0
+#: Seconds that a program of the broker's may take.
+_COMMAND = 60.0
 #: Seconds between two looks at a log.
 _TICK = 0.02
 
@@ -155,6 +158,20 @@ class ProcessControl:
         """
         raise BrokerFailed(f"there is no node {number}: clusters need Docker")
 
+    def run(self, *argv: str) -> str:
+        """Run a program that lies beside the broker's own, with the broker's environment; returns what it printed.
+
+        Raises:
+            BrokerFailed: it ended with an error.
+        """
+        plan = self._plan()
+        program = str(Path(plan["argv"][0]).parent / argv[0])
+        try:
+            told = environment(plan["mark"], plan["environment"])
+            return run([program, *argv[1:]], timeout=_COMMAND, cwd=self._home, env=told).stdout.strip()
+        except CommandFailed as error:
+            raise BrokerFailed(str(error)) from error
+
     def pause(self) -> None:
         """Freeze the broker: it keeps its connections and does nothing."""
         for process in _processes(self._home):
@@ -176,7 +193,7 @@ class ProcessControl:
         Raises:
             BrokerFailed: it does not.
         """
-        plan = json.loads((self._home / _PROCESS).read_text(encoding="utf-8"))
+        plan = self._plan()
         with self._log.open("ab") as log:
             try:
                 process = subprocess.Popen(
@@ -199,9 +216,13 @@ class ProcessControl:
 
         await_ready(self._module, self.broker.ports, end)
 
+    def _plan(self) -> Any:
+        """How the broker was started."""
+        return json.loads((self._home / _PROCESS).read_text(encoding="utf-8"))
+
     def _main(self) -> psutil.Process | None:
         """The process that was started; null where it has ended."""
-        pid = json.loads((self._home / _PROCESS).read_text(encoding="utf-8"))["pid"] if self._home.exists() else None
+        pid = self._plan()["pid"] if self._home.exists() else None
         return next((process for process in _processes(self._home) if process.pid == pid), None)
 
 

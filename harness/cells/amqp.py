@@ -15,6 +15,8 @@ from harness.references.amqp import AmqpReference
 
 #: An account that may use the virtual host `VHOST` alone (compose/rabbitmq/definitions.json).
 USERNAME, PASSWORD, VHOST = "probe", "open-sesame", "workshop"
+#: Seconds in which the broker has to act on rabbitmqctl.
+_ALARM = 10.0
 
 
 class AmqpCell(BrokerCell):
@@ -72,6 +74,24 @@ class AmqpCell(BrokerCell):
                 reference.channel(9).queue_delete(queue)
 
         self._closing.callback(remove)
+
+    # -- what becomes of the broker ----------------------------------------------------------------
+
+    def raise_memory_alarm(self) -> None:
+        """Have the broker take no more from who publishes, as if it were low on memory. Needs a broker of its own."""
+        self._set_memory_limit("0", "memory resource limit alarm set")
+
+    def clear_memory_alarm(self) -> None:
+        """Have the broker take everything again."""
+        self._set_memory_limit("0.4", "memory resource limit alarm cleared")
+
+    def _set_memory_limit(self, share: str, logged: str) -> None:
+        """Set the share of the machine's memory above which the broker blocks who publishes; 0 blocks them at once."""
+        position = self.peer.log.position()
+        self.peer.control.run("rabbitmqctl", "set_vm_memory_high_watermark", share)
+        if self.peer.log.await_line([logged], position, _ALARM) is None:
+            raise BrokerFailed(f"the broker did not log {logged!r} within {_ALARM:g} s")
+        self.remark(f"the broker logged: {logged}")
 
     # -- what can be observed ----------------------------------------------------------------------
 

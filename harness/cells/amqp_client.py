@@ -194,6 +194,10 @@ class AmqpClient(PeerClient):
         """channel.close."""
         self.call("close_channel", amqp.CloseChannelRequest(channel=channel), "the channel is closed")
 
+    def update_secret(self, secret: str, reason: str) -> None:
+        """connection.update-secret."""
+        self.call("update_secret", amqp.UpdateSecretRequest(secret=secret, reason=reason), "the secret is updated")
+
     def disconnect(self, **options: Any) -> None:
         """connection.close."""
         self.call("disconnect", amqp.DisconnectRequest(**options), "the connection is closed in good order")
@@ -202,6 +206,12 @@ class AmqpClient(PeerClient):
         """The next message that the crate delivers to a consumer; null where none came within `within` seconds."""
         event = self.next_event("delivery", within, expected)
         return None if event is None else from_event(event)
+
+    def expect_told(self, event: str, within: float, expected: str) -> dict[str, Any]:
+        """The crate reports `event` within `within` seconds; returns it."""
+        told = self.next_event(event, within, expected)
+        self._cell.expect(told is not None, expected=expected, observed=f"nothing within {within:g} s")
+        return told or {}
 
     def idle(self, seconds: float) -> None:
         """Let the client work for `seconds`; what it delivers meanwhile is kept."""

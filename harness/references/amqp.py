@@ -9,7 +9,7 @@ import contextlib
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,18 @@ class AmqpReference:
         self._channels: dict[int, BlockingChannel] = {}
         self._inbox: deque[Received] = deque()
         self._confirming: set[int] = set()
-        self.on_cancelled: Any = None
+        #: Called with channel and consumer, with the reason, and with nothing.
+        self.on_cancelled: Callable[..., None] | None = None
+        self.on_blocked: Callable[..., None] | None = None
+        self.on_unblocked: Callable[..., None] | None = None
         self._stirred = False
 
     def connect(self) -> None:
         """Open the connection, up to connection.open-ok. Raises pika's own errors, which the control reports."""
         self._connection = pika.BlockingConnection(self._parameters)
+        told: Any = self._connection  # the stub is of another version
+        told.add_on_connection_blocked_callback(lambda _, frame: self._stir(self.on_blocked, frame.method.reason))
+        told.add_on_connection_unblocked_callback(lambda *_: self._stir(self.on_unblocked))
 
     @property
     def connection(self) -> pika.BlockingConnection:
@@ -87,14 +93,20 @@ class AmqpReference:
         return self._connection
 
     def channel(self, number: int = 1) -> BlockingChannel:
-        """The channel of this number; opened at first use, and again after the server closed it."""
+        """The channel of this number, opened at first use; where the server closed it, pika raises at its next use."""
         channel = self._channels.get(number)
-        if channel is None or not channel.is_open:
+        if channel is None:
             self._confirming.discard(number)
             channel = self._channels[number] = self.connection.channel(channel_number=number)
             channel.add_on_cancel_callback(lambda frame: self._cancelled(number, frame))
             channel.add_on_return_callback(self._on_return)  # type: ignore[arg-type]  # the stub is of another version
         return channel
+
+    def drop_channel(self, number: int) -> None:
+        """channel.close, where it is open; its number is free again."""
+        channel = self._channels.pop(number)
+        if channel.is_open:
+            channel.close()
 
     def confirm(self, number: int = 1) -> None:
         """confirm.select: from now on `publish` waits for the broker's confirm."""
@@ -119,23 +131,23 @@ class AmqpReference:
     def exists(self, queue: str) -> bool:
         """Whether there is a queue of this name, by a passive declare on a channel of its own."""
         with _step(f"look for the queue {queue}"):
-            try:
-                self.channel(3).queue_declare(queue, passive=True)
-            except ChannelClosedByBroker as error:
-                if error.reply_code != NOT_FOUND:
-                    raise
-                return False
-        return True
+            return self._is_answered(NOT_FOUND, queue, passive=True)
 
     def is_declared_as(self, queue: str, **options: Any) -> bool:
         """Whether an equal declaration succeeds; another one is refused with 406, on a channel of its own."""
         with _step(f"declare the queue {queue} again"):
-            try:
-                self.channel(3).queue_declare(queue, **options)
-            except ChannelClosedByBroker as error:
-                if error.reply_code != PRECONDITION_FAILED:
-                    raise
-                return False
+            return self._is_answered(PRECONDITION_FAILED, queue, **options)
+
+    def _is_answered(self, refusal: int, queue: str, **options: Any) -> bool:
+        """queue.declare on a channel of its own; false where the server closes that one with the code `refusal`."""
+        try:
+            self.channel(3).queue_declare(queue, **options)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != refusal:
+                raise
+            return False
+        finally:
+            self.drop_channel(3)
         return True
 
     def consume_once(self, queue: str) -> None:
@@ -214,7 +226,7 @@ class AmqpReference:
         channel.basic_consume(queue, deliver, auto_ack=auto_ack, **options)
 
     def drive(self, timeout: float) -> Received | None:
-        """`take` with pika's own errors; also returns null once a consumer was cancelled."""
+        """`take` with pika's own errors; also returns null once something else happened."""
         end = time.monotonic() + timeout
         self._stirred = False
         while not self._inbox and not self._stirred:
@@ -225,9 +237,13 @@ class AmqpReference:
         return self._inbox.popleft() if self._inbox else None
 
     def _cancelled(self, number: int, frame: Any) -> None:
+        self._stir(self.on_cancelled, number, frame.method.consumer_tag)
+
+    def _stir(self, act: Callable[..., None] | None, *news: Any) -> None:
+        """Something happened that is no delivery."""
         self._stirred = True
-        if self.on_cancelled is not None:
-            self.on_cancelled(number, frame.method.consumer_tag)
+        if act is not None:
+            act(*news)
 
     def _on_return(self, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
         self.came_back(channel.channel_number, method, properties, body)

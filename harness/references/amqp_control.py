@@ -78,6 +78,8 @@ class ControlClient(Events):
         client.on_cancelled = lambda channel, tag: self.add(
             "consumer_cancelled", amqp.Cancelled(channel=channel, consumer=tag)
         )
+        client.on_blocked = lambda reason: self.add("blocked", amqp.Blocked(reason=reason))
+        client.on_unblocked = lambda: self.add("unblocked", Empty())
         with _answers():
             client.connect()
         self._client = client
@@ -89,30 +91,28 @@ class ControlClient(Events):
 
     def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
         """queue.declare."""
-        with _answers():
-            method: Any = (
-                self._connected()
-                .channel(request.channel)
-                .queue_declare(
-                    request.queue,
-                    passive=request.passive,
-                    durable=request.durable,
-                    exclusive=request.exclusive,
-                    auto_delete=request.auto_delete,
-                    arguments=to_pika(request.arguments),
-                )
-                .method
+        with self._on(request) as channel:
+            answer = channel.queue_declare(
+                request.queue,
+                passive=request.passive,
+                durable=request.durable,
+                exclusive=request.exclusive,
+                auto_delete=request.auto_delete,
+                arguments=to_pika(request.arguments),
             )
+        if request.nowait:
+            return amqp.DeclareQueueReply(queue=request.queue, messages=0, consumers=0)
+        method = answer.method
         return amqp.DeclareQueueReply(
             queue=method.queue, messages=method.message_count, consumers=method.consumer_count
         )
 
     def declare_exchange(self, request: amqp.DeclareExchangeRequest) -> Empty:
         """exchange.declare."""
-        with _answers():
-            self._connected().channel(request.channel).exchange_declare(
+        with self._on(request) as channel:
+            channel.exchange_declare(
                 request.exchange,
-                request.kind,  # type: ignore[arg-type]  # pika takes any name as well
+                request.kind,
                 passive=request.passive,
                 durable=request.durable,
                 auto_delete=request.auto_delete,
@@ -122,8 +122,7 @@ class ControlClient(Events):
 
     def bind(self, request: amqp.BindRequest) -> Empty:
         """queue.bind or exchange.bind."""
-        with _answers():
-            channel = self._connected().channel(request.channel)
+        with self._on(request) as channel:
             bind = channel.queue_bind if request.destination_kind == "queue" else channel.exchange_bind
             bind(request.destination, request.source, request.routing_key, arguments=to_pika(request.arguments))
         return Empty()
@@ -223,7 +222,14 @@ class ControlClient(Events):
     def close_channel(self, request: amqp.CloseChannelRequest) -> Empty:
         """channel.close."""
         with _answers():
-            self._connected().channel(request.channel).close()
+            self._connected().drop_channel(request.channel)
+        return Empty()
+
+    def update_secret(self, request: amqp.UpdateSecretRequest) -> Empty:
+        """connection.update-secret."""
+        with _answers():
+            # The stub is of an older version.
+            self._connected().connection.update_secret(request.secret, request.reason)  # type: ignore[attr-defined]
         return Empty()
 
     def disconnect(self, request: amqp.DisconnectRequest) -> Empty:
@@ -233,6 +239,22 @@ class ControlClient(Events):
             client.connection.close(request.code, request.text)
         self._client = None
         return Empty()
+
+    @contextlib.contextmanager
+    def _on(self, request: amqp.DeclareQueueRequest | amqp.DeclareExchangeRequest | amqp.BindRequest) -> Iterator[Any]:
+        """The channel of a request, with pika's errors as error replies.
+
+        pika's blocking channel always waits. The channel below it sets no-wait where it is given no callback.
+        """
+        with _answers():
+            client = self._connected()
+            channel: Any = client.channel(request.channel)
+            if not request.nowait:
+                yield channel
+                return
+            yield channel._impl
+            # What was handed over is written.
+            client.connection.process_data_events(time_limit=0)
 
     def _connected(self) -> AmqpReference:
         if self._client is None:

@@ -41,11 +41,12 @@ class DeclareQueueRequest(OnChannel):
     exclusive: bool = False
     auto_delete: bool = False
     passive: bool = False
+    nowait: bool = Field(default=False, description="the broker is asked for no answer: replies at hand-over")
     arguments: Table = Field(default_factory=dict)
 
 
 class DeclareQueueReply(Strict):
-    """queue.declare-ok."""
+    """queue.declare-ok; with `nowait` the name that was asked for, and 0."""
 
     queue: str
     messages: int
@@ -60,6 +61,7 @@ class DeclareExchangeRequest(OnChannel):
     durable: bool = False
     auto_delete: bool = False
     passive: bool = False
+    nowait: bool = Field(default=False, description="the broker is asked for no answer: replies at hand-over")
     arguments: Table = Field(default_factory=dict)
 
 
@@ -70,6 +72,7 @@ class BindRequest(OnChannel):
     destination_kind: Literal["queue", "exchange"] = "queue"
     source: str
     routing_key: str = ""
+    nowait: bool = Field(default=False, description="the broker is asked for no answer: replies at hand-over")
     arguments: Table = Field(default_factory=dict)
 
 
@@ -180,6 +183,13 @@ class CloseChannelRequest(OnChannel):
     """channel.close; replies at close-ok."""
 
 
+class UpdateSecretRequest(Strict):
+    """connection.update-secret (RabbitMQ); replies at update-secret-ok."""
+
+    secret: str
+    reason: str
+
+
 class DisconnectRequest(Strict):
     """connection.close; replies at close-ok."""
 
@@ -226,6 +236,7 @@ VOCABULARY = Vocabulary(
         Operation("transaction", TransactionRequest),
         Operation("delete", DeleteRequest),
         Operation("close_channel", CloseChannelRequest),
+        Operation("update_secret", UpdateSecretRequest),
         Operation("disconnect", DisconnectRequest),
     ),
     events=(

@@ -334,8 +334,7 @@ def test_learns_that_its_queue_was_deleted(cell: AmqpCell) -> None:
     client = cell.connected()
     client.consume(name, consumer=cell.name("consumer"))
     reference.channel().queue_delete(name)
-    event = client.next_event("consumer_cancelled", DELIVERY, "the application is told")
-    cell.expect(event is not None, expected="the application is told", observed=f"nothing within {DELIVERY:g} s")
+    client.expect_told("consumer_cancelled", DELIVERY, "the application is told")
 
 
 @scenario(

@@ -250,3 +250,43 @@ def test_declares_a_queue_of_another_type(cell: AmqpCell, kind: str) -> None:
     equal = reference.is_declared_as(name, durable=True, arguments={"x-queue-type": kind})
     reference.channel().queue_delete(name)
     cell.expect(equal, expected=f"a {kind} queue", observed="the broker has the queue with other arguments")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[f"{_REFERENCE}#queue.declare.no-wait", f"{_REFERENCE}#queue.bind.no-wait"],
+)
+def test_declares_without_waiting(cell: AmqpCell) -> None:
+    """With no-wait the client awaits no answer: exchange, queue and binding are made all the same, and route."""
+    client, body = cell.connected(), cell.payload()
+    exchange, queue = cell.name("exchange"), cell.name("queue")
+    client.declare_exchange(exchange, "direct", auto_delete=True, nowait=True)
+    client.declare_queue(queue, exclusive=True, nowait=True)
+    client.bind(queue, exchange, "key", nowait=True)
+    client.publish("key", body, exchange=exchange)
+    # The same channel: the message is in the queue before the queue is asked for it.
+    message = client.get(queue, no_ack=True)
+    cell.expect_message(message, Delivered(body, "key", exchange), expected="the message passes the exchange")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[f"{_REFERENCE}#queue.declare.no-wait"],
+)
+def test_reports_what_it_did_not_wait_for(cell: AmqpCell) -> None:
+    """A declare with no-wait that the broker refuses closes the channel: the application is told by its next call."""
+    client = cell.connected()
+
+    def declare() -> None:
+        client.declare_queue(cell.name("missing"), passive=True, nowait=True)
+        client.declare_queue(cell.name("next"), exclusive=True)
+
+    cell.expect_refused(
+        declare, expected="one of two declares on the channel ends in an error, because the broker closed it"
+    )

@@ -100,3 +100,22 @@ def test_reports_that_a_queue_is_taken(cell: AmqpCell) -> None:
         lambda: other.declare_queue(cell.name("mine"), exclusive=True),
         expected="the declare ends in an error, because another connection holds the queue",
     )
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["https://www.rabbitmq.com/docs/oauth2#token-expiration"],
+    features=["update-secret"],
+)
+def test_updates_its_secret(cell: AmqpCell) -> None:
+    """connection.update-secret reaches the broker with its reason, and the connection goes on working."""
+    reader, body = cell.reference(queue=cell.name("inbox")), cell.payload()
+    client = cell.connected()
+    position = cell.peer.log.position()
+    client.update_secret("another", cell.name("reason"))
+    cell.await_log(cell.name("reason"), position, "the broker logs the reason")
+    client.publish(cell.name("inbox"), body)
+    cell.expect_received(reader, [Delivered(body)], expected="a message published afterwards arrives")

@@ -17,7 +17,7 @@ from harness.brokers import BROKERS, containers, images, processes, providers
 from harness.brokers.base import BrokerModule, Image, RunningBroker
 from harness.catalog import load_lines
 from harness.commands import RUN_MARK
-from harness.errors import Unavailable
+from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark
 from harness.model import BrokerLine
 from harness.paths import cache
@@ -145,6 +145,17 @@ def test_a_broker_works_and_comes_back(broker: str, provider: str, mark: Mark) -
         peer.close()
     with pytest.raises(OSError, match="refused"):
         BROKERS[broker].handshake("127.0.0.1", port)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("provider", _PROVIDERS)
+def test_the_brokers_own_programs_reach_it(provider: str, mark: Mark) -> None:
+    with _started("rabbitmq", provider, mark) as running:
+        control = providers.control(BROKERS["rabbitmq"], running)
+        assert "Listing queues" in control.run("rabbitmqctl", "list_queues")
+        with pytest.raises(BrokerFailed, match="rabbitmqctl dance"):
+            control.run("rabbitmqctl", "dance")
+        control.close()
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ python -m tests.saboteurs.amqp_clients NAME
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from harness.model import Dialect
@@ -18,6 +16,7 @@ from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Confirmation
 from harness.wire.serve import ProbeFailure, Server
 from tests.saboteurs import amqp_connections  # noqa: F401 - its clients are found as subclasses
+from tests.saboteurs.cast import clients_below
 
 
 class CutsTheBody(ControlClient):
@@ -244,12 +243,28 @@ class SwapsDeliveries(_ChangesMessages):
 
 
 class KeepsToItself(_DropsEvents):
-    """Tells the application neither of returned messages nor of cancelled consumers."""
+    """Tells the application neither of returned messages, nor of cancelled consumers, nor of being blocked."""
 
     def add(self, name: str, fields: Any) -> None:
         """Tell of deliveries alone."""
-        if name not in ("returned", "consumer_cancelled"):
+        if name not in ("returned", "consumer_cancelled", "blocked"):
             super().add(name, fields)
+
+
+class DropsWhileBlocked(ControlClient):
+    """Drops what the application publishes while the broker takes nothing."""
+
+    _is_blocked = False
+
+    def add(self, name: str, fields: Any) -> None:
+        """Listen."""
+        super().add(name, fields)
+        if name in ("blocked", "unblocked"):
+            self._is_blocked = name == "blocked"
+
+    def publish(self, request: amqp.PublishRequest) -> Confirmation:
+        """Publish, or do not."""
+        return Confirmation(confirmed=False) if self._is_blocked else super().publish(request)
 
 
 class _ChangesProperties(ControlClient):
@@ -295,18 +310,8 @@ class CommitsAtOnce(ControlClient):
         return Empty()
 
 
-def _all(base: type[ControlClient]) -> Iterator[type[ControlClient]]:
-    """Every client below `base` that lies; those with an underscore only help."""
-    for client in base.__subclasses__():
-        if not client.__name__.startswith("_"):
-            yield client
-        yield from _all(client)
-
-
-#: Every wrong client by its name, CutsTheBody as cuts-the-body; those of `amqp_connections` among them.
-CLIENTS: dict[str, type[ControlClient]] = {
-    re.sub(r"(?<!^)(?=[A-Z])", "-", client.__name__).lower(): client for client in _all(ControlClient)
-}
+#: Every wrong client by its name; those of `amqp_connections` among them.
+CLIENTS = clients_below(ControlClient)
 
 
 def main() -> int:

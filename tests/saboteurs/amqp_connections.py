@@ -225,3 +225,48 @@ class IgnoresFrameMax(ControlClient):
         answer = super().connect(request)
         self._connected().connection._impl._body_max_length = 100_000  # type: ignore[attr-defined]
         return answer
+
+
+class DropsWhatNobodyAnswers(ControlClient):
+    """Declares nothing where no answer is asked for."""
+
+    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
+        """Send nothing."""
+        if request.nowait:
+            return amqp.DeclareQueueReply(queue=request.queue, messages=0, consumers=0)
+        return super().declare_queue(request)
+
+
+class KnowsNoIpv6(ControlClient):
+    """Connects to IPv4 addresses alone."""
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Refuse the others."""
+        if ":" in request.host:
+            raise ProbeFailure(ErrorCode.IO, "no such address")
+        return super().connect(request)
+
+
+class StumblesOverNotices(ControlClient):
+    """Cannot close a connection that was blocked."""
+
+    _was_blocked = False
+
+    def add(self, name: str, fields: Any) -> None:
+        """Listen."""
+        super().add(name, fields)
+        self._was_blocked = self._was_blocked or name == "blocked"
+
+    def disconnect(self, request: amqp.DisconnectRequest) -> Empty:
+        """Take the notice for the answer."""
+        if self._was_blocked:
+            raise ProbeFailure(ErrorCode.PROTOCOL, "connection.blocked where close-ok should be")
+        return super().disconnect(request)
+
+
+class KeepsItsSecret(ControlClient):
+    """Says that the secret is updated, and tells nobody."""
+
+    def update_secret(self, request: amqp.UpdateSecretRequest) -> Empty:
+        """Send nothing."""
+        return Empty()

@@ -4,14 +4,78 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from harness.model import Crate, Dialect, Kind, Role
+import pytest
+
+from harness.bench import Bench
+from harness.cells.base import Cell
+from harness.judge import Question, measure
+from harness.model import BrokerLine, CellKey, Crate, Dialect, Expectation, Kind, Role, Verdict
 from harness.paths import SCENARIOS
 from harness.scenario import scenario_of
 
 Function = Callable[..., None]
+Client = TypeVar("Client")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A saboteur, the scenario that catches it, and what the report says."""
+
+    saboteur: str
+    scenario: str
+    #: A regular expression that occurs in the cell's reason.
+    reason: str
+    params: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict = Verdict.FAIL
+    #: Waits for a timer or starts brokers of its own.
+    slow: bool = False
+
+    @property
+    def id(self) -> str:
+        """As pytest shows it."""
+        return f"{self.saboteur}-{self.scenario}"
+
+    def parameter(self, *, in_ci: bool) -> Any:
+        """The case for `pytest.mark.parametrize`."""
+        return pytest.param(self, id=self.id, marks=[] if in_ci else [pytest.mark.full])
+
+
+def expect_caught(bench: Bench, case: Case, function: Function, crate: Crate, control: Crate, line: BrokerLine) -> None:
+    """The verdict is right, the reason lets a human see what is wrong, and the honest client passes.
+
+    The red is expected, so that it is not tried again on a fresh broker: that is the judge's test.
+    """
+    stated = scenario_of(function)
+    assert stated is not None
+    key = CellKey(stated.dialect, stated.id, "", crate.name, crate.version, line.id)
+    expectation = Expectation(key, case.verdict, observed="", reason="it lies", review="2027-05-01")
+    question = Question(key=key, scenario=stated, crate=crate, line=line, control=control, expectation=expectation)
+
+    def body(cell: Cell) -> None:
+        function(cell, **case.params)
+
+    cell = measure(bench, question, body)
+    assert cell.verdict is case.verdict, cell.reason
+    assert re.search(case.reason, cell.reason), cell.reason
+    assert cell.control is Verdict.PASS, cell.control_reason
+
+
+def clients_below(base: type[Client]) -> dict[str, type[Client]]:
+    """Every wrong client made from `base` by its name, CutsTheBody as cuts-the-body."""
+    return {re.sub(r"(?<!^)(?=[A-Z])", "-", client.__name__).lower(): client for client in _all(base)}
+
+
+def _all(base: type[Client]) -> Iterator[type[Client]]:
+    """Every client below `base` that lies; those with an underscore only help."""
+    for client in base.__subclasses__():
+        if not client.__name__.startswith("_"):
+            yield client
+        yield from _all(client)
 
 
 def scenarios_of(folder: str, dialect: Dialect) -> dict[str, Function]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 import contextlib
 import ssl
 import sys
-from dataclasses import replace
-
-from kafka.structs import OffsetAndMetadata
 
 from harness.model import Dialect
-from harness.references.kafka import Read
 from harness.references.kafka_control import ControlClient
 from harness.wire import kafka
 from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Tls
 from harness.wire.serve import Events, ProbeFailure, Server
+from tests.saboteurs import kafka_readers  # noqa: F401 - its clients are found as subclasses
+from tests.saboteurs.cast import clients_below
 
 
 def _pretended(request: kafka.ProduceRequest) -> kafka.ProduceReply:
@@ -72,6 +70,44 @@ class WrongPartition(_Producer):
     def changed(self, record: kafka.Record) -> kafka.Record:
         """Move it."""
         return record.model_copy(update={"partition": max(0, (record.partition or 0) - 1)})
+
+
+class EmptyKeyForNull(_Producer):
+    """A null key is sent as empty."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Take null for empty."""
+        return record.model_copy(update={"key": record.key or ""})
+
+
+class SendsText(_Producer):
+    """What is no ASCII is not sent."""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Leave it out."""
+        return record.model_copy(update={"value": encode(bytes(b for b in decode(record.value or "") if b < 128))})
+
+
+class SendsToOneTopic(_Producer):
+    """All records go to the topic of the first."""
+
+    _topic = ""
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Send it elsewhere."""
+        self._topic = self._topic or record.topic
+        return record.model_copy(update={"topic": self._topic})
+
+
+class IgnoresKeys(_Producer):
+    """The partitions take turns, whatever the key."""
+
+    _sent = 0
+
+    def changed(self, record: kafka.Record) -> kafka.Record:
+        """Choose a partition of 3."""
+        self._sent += 1
+        return record.model_copy(update={"partition": self._sent % 3})
 
 
 class OwnPartitioner(_Producer):
@@ -146,60 +182,6 @@ class TellsAWrongOffset(ControlClient):
         return kafka.ProduceReply(placements=placements)
 
 
-class CommitsTheLast(ControlClient):
-    """What is committed is the offset of the last record, and not of the next."""
-
-    def commit(self, _request: kafka.CommitRequest) -> Empty:
-        """Commit one too few."""
-        if self._reader is not None:
-            self._reader.run(
-                lambda consumer: consumer.commit(
-                    {p: OffsetAndMetadata(consumer.position(p) - 1, "", -1) for p in consumer.assignment()}
-                )
-            )
-        return Empty()
-
-
-class ForgetsTheGroup(ControlClient):
-    """A group's committed offset is not looked at."""
-
-    def consume(self, request: kafka.ConsumeRequest) -> Empty:
-        """Read without the group."""
-        return super().consume(request.model_copy(update={"group": None}))
-
-
-class StartsEarly(ControlClient):
-    """Reading starts at the beginning, wherever it was to start."""
-
-    def consume(self, request: kafka.ConsumeRequest) -> Empty:
-        """Read everything."""
-        return super().consume(request.model_copy(update={"start": "earliest"}))
-
-
-class ReadsOnePartition(ControlClient):
-    """Of a topic with several partitions the first alone is read."""
-
-    def consume(self, request: kafka.ConsumeRequest) -> Empty:
-        """Read partition 0."""
-        return super().consume(request.model_copy(update={"partition": 0}))
-
-
-class DeliversEmptyForNull(ControlClient):
-    """A null value is delivered as empty."""
-
-    def deliver(self, record: Read) -> None:
-        """Deliver something."""
-        super().deliver(replace(record, value=record.value or b""))
-
-
-class ReadsUncommitted(ControlClient):
-    """The isolation level is ignored."""
-
-    def consume(self, request: kafka.ConsumeRequest) -> Empty:
-        """Read everything."""
-        return super().consume(request.model_copy(update={"isolation": "read_uncommitted"}))
-
-
 class TrustsAnyCertificate(ControlClient):
     """Whoever answers is the right one."""
 
@@ -237,6 +219,18 @@ class ProducesOnce(ControlClient):
         return super().produce(request) if self.calls == 1 else _pretended(request)
 
 
+class CountsOnePartition(ControlClient):
+    """Every topic has one partition, the new ones too."""
+
+    def metadata(self, request: kafka.MetadataRequest) -> kafka.MetadataReply:
+        """Count one."""
+        return kafka.MetadataReply(topics=dict.fromkeys(super().metadata(request).topics, 1))
+
+    def create_topic(self, request: kafka.CreateTopicRequest) -> Empty:
+        """Make one."""
+        return super().create_topic(request.model_copy(update={"partitions": 1}))
+
+
 class IgnoresErrors(ControlClient):
     """Whatever goes wrong while connecting or starting to read is no error."""
 
@@ -253,62 +247,8 @@ class IgnoresErrors(ControlClient):
         return Empty()
 
 
-class ReadsAlone(ControlClient):
-    """A member of a group reads all partitions, as if it were alone."""
-
-    def consume(self, request: kafka.ConsumeRequest) -> Empty:
-        """Join no group."""
-        return super().consume(request.model_copy(update={"group": None}))
-
-
-class NeverLeaves(ControlClient):
-    """A member that stops reading stays in its group."""
-
-    def stop(self, _request: kafka.StopRequest) -> Empty:
-        """Stay."""
-        return Empty()
-
-
-class DeliversOnce(ControlClient):
-    """After the first record nothing is delivered any more."""
-
-    delivered = False
-
-    def deliver(self, record: Read) -> None:
-        """Deliver the first alone."""
-        if not self.delivered:
-            self.delivered = True
-            super().deliver(record)
-
-
-CLIENTS: dict[str, type[ControlClient]] = {
-    "flips-a-byte": FlipsAByte,
-    "null-for-empty": NullForEmpty,
-    "empty-for-null": EmptyForNull,
-    "wrong-partition": WrongPartition,
-    "own-partitioner": OwnPartitioner,
-    "loses-a-header": LosesAHeader,
-    "own-clock": OwnClock,
-    "duplicates": Duplicates,
-    "reverses": Reverses,
-    "drops-compressed": DropsCompressed,
-    "confirms-too-early": ConfirmsTooEarly,
-    "tells-a-wrong-offset": TellsAWrongOffset,
-    "commits-the-last": CommitsTheLast,
-    "forgets-the-group": ForgetsTheGroup,
-    "starts-early": StartsEarly,
-    "reads-one-partition": ReadsOnePartition,
-    "delivers-empty-for-null": DeliversEmptyForNull,
-    "reads-uncommitted": ReadsUncommitted,
-    "trusts-any-certificate": TrustsAnyCertificate,
-    "hides-its-certificate": HidesItsCertificate,
-    "pretends-to-produce": PretendsToProduce,
-    "produces-once": ProducesOnce,
-    "ignores-errors": IgnoresErrors,
-    "reads-alone": ReadsAlone,
-    "never-leaves": NeverLeaves,
-    "delivers-once": DeliversOnce,
-}
+#: Every wrong client by its name; those of `kafka_readers` among them.
+CLIENTS = clients_below(ControlClient)
 
 
 def main(name: str) -> int:

@@ -7,6 +7,8 @@
 //!   [client-certificate.rs](https://docs.rs/crate/lapin/4.12.3/source/examples/client-certificate.rs): the authority in
 //!   `OwnedTLSConfig::cert_chain`, the client's certificate in `identity`.
 //! - `consume` reads the `Consumer` as a stream, as in consumer.rs, on a task; `ack` is the channel's `basic_ack`.
+//! - What the broker says of the whole connection comes from `Connection::events_listener`, and
+//!   [`Connection::update_secret`](https://docs.rs/lapin/4.12.3/lapin/struct.Connection.html#method.update_secret) is its own.
 //! - A connection that broke is not recovered: that is the crate's default, and reconnect_manual.rs connects again.
 
 mod tables;
@@ -18,7 +20,7 @@ use futures_lite::StreamExt;
 use kit::amqp::{
     Ack, Action, Bind, Cancel, Connect, Consume, DeclareExchange, DeclareQueue, Declared, Delete,
     Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Publish, Qos, Transaction,
-    What,
+    UpdateSecret, What,
 };
 use kit::mqtt::{Confirmation, Tls};
 use kit::{Failure, Info};
@@ -58,16 +60,13 @@ impl Probe {
         if let Some(channel) = self.channels.get(&id) {
             return Ok(channel.clone());
         }
-        let connection = self
-            .connection
-            .as_ref()
-            .ok_or_else(Failure::not_connected)?;
-        let channel = self
-            .runtime
-            .block_on(connection.create_channel())
-            .map_err(failure)?;
+        let channel = self.done(self.connected()?.create_channel())?;
         self.channels.insert(id, channel.clone());
         Ok(channel)
+    }
+
+    fn connected(&self) -> Result<&Connection, Failure> {
+        self.connection.as_ref().ok_or_else(Failure::not_connected)
     }
 
     /// Waits for the end of a call of the crate.
@@ -108,7 +107,20 @@ impl kit::amqp::Client for Probe {
             let properties = ConnectionProperties::default();
             Connection::connect_uri_with_config(uri, properties, config, runtime).await
         };
-        self.connection = Some(self.done(connecting)?);
+        let connection = self.done(connecting)?;
+        let (mut notices, events) = (connection.events_listener(), self.events.clone());
+        self.runtime.spawn(async move {
+            while let Some(notice) = notices.next().await {
+                match notice {
+                    lapin::Event::ConnectionBlocked(reason) => {
+                        events.push(Event::Blocked { reason })
+                    }
+                    lapin::Event::ConnectionUnblocked => events.push(Event::Unblocked),
+                    _ => {}
+                }
+            }
+        });
+        self.connection = Some(connection);
         Ok(())
     }
 
@@ -119,7 +131,7 @@ impl kit::amqp::Client for Probe {
             durable: request.durable,
             exclusive: request.exclusive,
             auto_delete: request.auto_delete,
-            nowait: false,
+            nowait: request.nowait,
         };
         let arguments = tables::table(request.arguments)?;
         let queue = self.done(channel.queue_declare(request.queue.into(), options, arguments))?;
@@ -143,6 +155,7 @@ impl kit::amqp::Client for Probe {
             passive: request.passive,
             durable: request.durable,
             auto_delete: request.auto_delete,
+            nowait: request.nowait,
             ..ExchangeDeclareOptions::default()
         };
         let arguments = tables::table(request.arguments)?;
@@ -154,12 +167,14 @@ impl kit::amqp::Client for Probe {
         let arguments = tables::table(request.arguments)?;
         let (to, from) = (request.destination.into(), request.source.into());
         let key = request.routing_key.into();
+        let nowait = request.nowait;
         match request.destination_kind {
             Destination::Queue => {
-                self.done(channel.queue_bind(to, from, key, QueueBindOptions::default(), arguments))
+                let options = QueueBindOptions { nowait };
+                self.done(channel.queue_bind(to, from, key, options, arguments))
             }
             Destination::Exchange => {
-                let options = ExchangeBindOptions::default();
+                let options = ExchangeBindOptions { nowait };
                 self.done(channel.exchange_bind(to, from, key, options, arguments))
             }
         }
@@ -290,6 +305,13 @@ impl kit::amqp::Client for Probe {
         let channel = self.channel(request.channel)?;
         self.channels.remove(&request.channel);
         self.done(channel.close(200, "OK".into()))
+    }
+
+    fn update_secret(&mut self, request: UpdateSecret) -> Result<(), Failure> {
+        let updated = self
+            .connected()?
+            .update_secret(request.secret.into(), request.reason.into());
+        self.done(updated)
     }
 
     fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure> {

@@ -25,6 +25,7 @@ use amqp::{AMQPError, Basic, Channel, Options, Session};
 use kit::amqp::{
     Ack, Bind, Cancel, Connect, Consume, DeclareExchange, DeclareQueue, Declared, Delete, Delivery,
     Destination, Disconnect, Event, Events, Get, OnChannel, Publish, Qos, Transaction,
+    UpdateSecret,
 };
 use kit::mqtt::Confirmation;
 use kit::{Failure, Info};
@@ -191,7 +192,7 @@ impl kit::amqp::Client for Probe {
                 request.durable,
                 request.exclusive,
                 request.auto_delete,
-                false,
+                request.nowait,
                 arguments,
             )
         })
@@ -212,7 +213,7 @@ impl kit::amqp::Client for Probe {
                 request.durable,
                 request.auto_delete,
                 false,
-                false,
+                request.nowait,
                 arguments,
             )
         })
@@ -224,10 +225,14 @@ impl kit::amqp::Client for Probe {
         let (to, from, key) = (request.destination, request.source, request.routing_key);
         match request.destination_kind {
             Destination::Queue => self
-                .on(request.channel, |channel| {
-                    channel.queue_bind(to, from, key, false, arguments)
+                .on(request.channel, move |channel| {
+                    channel.queue_bind(to, from, key, request.nowait, arguments)
                 })
                 .map(|_ok| ()),
+            Destination::Exchange if request.nowait => {
+                let reason = "exchange_bind has no such argument";
+                Err(Failure::unsupported("exchange-bind-nowait", reason))
+            }
             Destination::Exchange => self
                 .on(request.channel, |channel| {
                     channel.exchange_bind(to, from, key, arguments)
@@ -334,6 +339,11 @@ impl kit::amqp::Client for Probe {
         self.on(request.channel, |channel| channel.close(200, "Bye"))?;
         self.channels.remove(&request.channel);
         Ok(())
+    }
+
+    fn update_secret(&mut self, _request: UpdateSecret) -> Result<(), Failure> {
+        let reason = "there is no call for connection.update-secret";
+        Err(Failure::unsupported("update-secret", reason))
     }
 
     fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure> {

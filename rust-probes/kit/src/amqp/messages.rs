@@ -86,10 +86,12 @@ pub struct DeclareQueue {
     #[serde(default)]
     pub passive: bool,
     #[serde(default)]
+    pub nowait: bool,
+    #[serde(default)]
     pub arguments: Table,
 }
 
-/// What queue.declare-ok said.
+/// What queue.declare-ok said; with `nowait` the name that was asked for, and 0.
 #[derive(Clone, Debug, Serialize)]
 pub struct Declared {
     pub queue: String,
@@ -111,6 +113,8 @@ pub struct DeclareExchange {
     pub auto_delete: bool,
     #[serde(default)]
     pub passive: bool,
+    #[serde(default)]
+    pub nowait: bool,
     #[serde(default)]
     pub arguments: Table,
 }
@@ -136,6 +140,8 @@ pub struct Bind {
     pub source: String,
     #[serde(default)]
     pub routing_key: String,
+    #[serde(default)]
+    pub nowait: bool,
     #[serde(default)]
     pub arguments: Table,
 }
@@ -299,6 +305,14 @@ pub struct Delete {
     pub channel: u16,
     pub what: What,
     pub name: String,
+}
+
+/// connection.update-secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateSecret {
+    pub secret: String,
+    pub reason: String,
 }
 
 /// connection.close.

@@ -29,6 +29,7 @@ pub const OPS: &[&str] = &[
     "transaction",
     "delete",
     "close_channel",
+    "update_secret",
     "disconnect",
     "wait",
 ];
@@ -40,7 +41,7 @@ pub type Events = crate::events::Events<Event>;
 pub trait Client {
     /// Up to connection.open-ok.
     fn connect(&mut self, request: Connect) -> Result<(), Failure>;
-    /// Up to declare-ok.
+    /// Up to declare-ok; with `nowait`, which `declare_exchange` and `bind` have too, to hand-over.
     fn declare_queue(&mut self, request: DeclareQueue) -> Result<Declared, Failure>;
     /// Up to declare-ok.
     fn declare_exchange(&mut self, request: DeclareExchange) -> Result<(), Failure>;
@@ -66,6 +67,8 @@ pub trait Client {
     fn delete(&mut self, request: Delete) -> Result<(), Failure>;
     /// Up to close-ok.
     fn close_channel(&mut self, request: OnChannel) -> Result<(), Failure>;
+    /// Up to update-secret-ok.
+    fn update_secret(&mut self, request: UpdateSecret) -> Result<(), Failure>;
     /// Up to close-ok.
     fn disconnect(&mut self, request: Disconnect) -> Result<(), Failure>;
     /// Lets the client work for at most `remaining`, or until something happened. The default waits for an event, which is
@@ -115,6 +118,7 @@ impl<C: Client> Handler for Amqp<C> {
             "transaction" => client.transaction(decode(fields)?),
             "delete" => client.delete(decode(fields)?),
             "close_channel" => client.close_channel(decode(fields)?),
+            "update_secret" => client.update_secret(decode(fields)?),
             "disconnect" => client.disconnect(decode(fields)?),
             _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
         }

@@ -216,6 +216,10 @@ impl Client for OneQueue {
         Ok(())
     }
 
+    fn update_secret(&mut self, _: UpdateSecret) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn disconnect(&mut self, _: Disconnect) -> Result<(), Failure> {
         Ok(())
     }
@@ -263,6 +267,11 @@ fn every_operation_reaches_the_client_and_gives_its_reply() {
             empty.clone(),
         ),
         ("close_channel", empty.clone(), empty.clone()),
+        (
+            "update_secret",
+            json!({"secret": "s", "reason": "r"}),
+            empty.clone(),
+        ),
         ("disconnect", empty.clone(), empty.clone()),
     ] {
         let got = client.call(op, fields);

@@ -1,0 +1,84 @@
+"""A broker that is low on memory and takes no more messages: RabbitMQ's connection.blocked."""
+
+from __future__ import annotations
+
+from harness.cells.amqp import AmqpCell
+from harness.cells.amqp_client import AmqpClient, Delivered
+from harness.cells.peer import DELIVERY
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.references.amqp import AmqpReference
+from harness.scenario import scenario
+
+_BLOCKED = "https://www.rabbitmq.com/docs/connection-blocked"
+_ALARMS = "https://www.rabbitmq.com/docs/alarms"
+#: Seconds in which a client that tells of the broker's notice has done so. Nothing is judged by it.
+_NOTICE = 2.0
+#: Seconds that a publish may take which the alarm holds up until it is over.
+_HELD_UP = 30.0
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_BLOCKED],
+    own_broker=True,
+    deadline=60.0,
+)
+def test_learns_that_it_is_blocked(cell: AmqpCell) -> None:
+    """The application is told that the broker takes no more messages, and when it does again.
+
+    The broker says so to who announces the capability connection.blocked, once it publishes under the alarm.
+    """
+    name = cell.queue(cell.reference())
+    client = cell.connected()
+    cell.raise_memory_alarm()
+    client.publish(name, cell.payload())
+    client.expect_told("blocked", DELIVERY, "the application is told that it is blocked")
+    cell.clear_memory_alarm()
+    client.expect_told("unblocked", DELIVERY, "the application is told that it is blocked no more")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_ALARMS, _BLOCKED],
+    own_broker=True,
+    deadline=90.0,
+)
+def test_publishes_on_after_it_was_blocked(cell: AmqpCell) -> None:
+    """What is published while the broker takes no messages arrives once it does again, and so does what comes after."""
+    reader = cell.reference(queue=cell.name("inbox"))
+    _publish_through_an_alarm(cell, cell.connected(), reader)
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_BLOCKED],
+    own_broker=True,
+    deadline=90.0,
+)
+def test_leaves_after_it_was_blocked(cell: AmqpCell) -> None:
+    """A client that was blocked for a while, and is no more, closes its connection in good order."""
+    client = cell.connected()
+    _publish_through_an_alarm(cell, client, cell.reference(queue=cell.name("inbox")))
+    client.disconnect(code=200, text="done")
+
+
+def _publish_through_an_alarm(cell: AmqpCell, client: AmqpClient, reader: AmqpReference) -> None:
+    """Publish twice during an alarm and once after it; everything arrives."""
+    bodies = [cell.payload() for _ in range(3)]
+    cell.raise_memory_alarm()
+    # The broker blocks a connection once a message from it begins.
+    client.publish(cell.name("inbox"), bodies[0])
+    client.next_event("blocked", _NOTICE, "the broker's notice is read, where the crate reads it")
+    with cell.meanwhile(cell.clear_memory_alarm):
+        client.publish(cell.name("inbox"), bodies[1], within=_HELD_UP)
+    client.publish(cell.name("inbox"), bodies[2], within=_HELD_UP)
+    cell.expect_received(reader, list(map(Delivered, bodies)), expected="all messages arrive after the alarm")
