@@ -30,8 +30,8 @@ class MqttCell(BrokerCell):
     notice = 2 * KEEP_ALIVE + 10.0
     #: Seconds in which connecting to a peer that never answers has to end: libpaho waits 30 s for each of two versions.
     answer = 75.0
-    #: Messages of a long sequence.
-    many = 1000
+    #: Messages of a long sequence, of one that no window holds, and of one that uses every packet id up.
+    many, more_than_a_window, more_than_packet_ids = 1000, 500, 70_000
     #: Connections one after the other, and seconds after which those that were made have to do.
     connections, connecting = 200, 30.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,6 +111,12 @@ class MqttClient(PeerClient):
         ok = self.call("publish", request, f"the publish at QoS {qos} completes", within)
         return bool(ok["confirmed"])
 
+    def begin_publish_all(self, topic: str, payloads: Sequence[bytes], *, qos: int) -> Callable[[float], bool]:
+        """Hand publishes over in order, and return at once; the result is as `begin_publish` has it."""
+        fields = {"topic": topic, "payloads": [encode(payload) for payload in payloads], "qos": qos}
+        self._process.begin(mqtt.PublishAllRequest.model_validate(fields), op="publish_all")
+        return self._finish("publish_all", f"all {len(payloads)} publishes at QoS {qos} complete, or end in an error")
+
     def subscribe(self, *filters: str, qos: int = 0) -> bool:
         """Subscribe with one SUBSCRIBE; returns once the broker sent SUBACK, with whether the crate reported that."""
         position = self._cell.peer.log.position()
@@ -175,11 +181,12 @@ class MqttClient(PeerClient):
         """
         fields = {"topic": topic, "payload": encode(payload), "qos": qos}
         self._process.begin(mqtt.PublishRequest.model_validate(fields), op="publish")
-        expected = f"the publish at QoS {qos} completes, or ends in an error"
+        return self._finish("publish", f"the publish at QoS {qos} completes, or ends in an error")
 
+    def _finish(self, op: str, expected: str) -> Callable[[float], bool]:
         def finish(within: float) -> bool:
             deadline = self._cell.remaining(within, expected)
-            return bool(self._process.finish(op="publish", deadline=deadline, expected=expected)["confirmed"])
+            return bool(self._process.finish(op=op, deadline=deadline, expected=expected)["confirmed"])
 
         return finish
 

@@ -95,6 +95,10 @@ class ScriptedBroker:
                 return None
             time.sleep(_STEP)
 
+    def published(self) -> list[Packet]:
+        """What clients published so far."""
+        return [arrived.packet for arrived in self.arrived if arrived.packet.type is PacketType.PUBLISH]
+
     # -- serving -----------------------------------------------------------------------------------
 
     def _serve(self) -> None:

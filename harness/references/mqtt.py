@@ -9,6 +9,7 @@ import queue
 import ssl
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,6 +221,15 @@ class MqttReference:
         if not info.is_published():
             raise ReferenceFailed(f"the reference client's publish was not completed within {STEP:g} s")
         return self._published.pop(info.mid, 0)
+
+    def publish_all(self, topic: str, payloads: Sequence[bytes], *, qos: int, within: float) -> None:
+        """Publish in order without waiting in between, then wait until all are complete, given seconds."""
+        infos = [self._client.publish(topic, payload, qos) for payload in payloads]
+        end = time.monotonic() + within
+        for info in infos:
+            info.wait_for_publish(max(0.0, end - time.monotonic()))
+            if not info.is_published():
+                raise ReferenceFailed(f"the reference client's publishes were not completed within {within:g} s")
 
     def take(self, timeout: float) -> Received | None:
         """The oldest message that was not taken yet, waiting up to `timeout` seconds."""

@@ -20,6 +20,8 @@ from harness.wire.serve import Events, ProbeFailure, Server
 
 #: The lowest reason code that is a failure (MQTT 5, section 2.4).
 _FAILURE = 0x80
+#: Seconds that a long sequence of publishes may take.
+_ALL = 60.0
 
 
 class ControlClient:
@@ -80,6 +82,15 @@ class ControlClient:
         if code >= _FAILURE:
             raise ProbeFailure(ErrorCode.REFUSED, f"PUBACK or PUBREC: {code:#04x}")
         return self._acknowledgement([code] if request.qos else None)
+
+    def publish_all(self, request: mqtt.PublishAllRequest) -> mqtt.Confirmation:
+        """PUBLISH after PUBLISH, up to the last PUBACK or PUBCOMP."""
+        payloads = [decode(payload) for payload in request.payloads]
+        try:
+            self._connected().publish_all(request.topic, payloads, qos=request.qos, within=_ALL)
+        except ReferenceFailed as error:
+            raise ProbeFailure(ErrorCode.TIMEOUT, str(error), definite=False) from error
+        return mqtt.Confirmation(confirmed=True)
 
     def subscribe(self, request: mqtt.SubscribeRequest) -> mqtt.Acknowledgement:
         """SUBSCRIBE, up to SUBACK."""

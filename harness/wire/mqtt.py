@@ -77,6 +77,17 @@ class PublishRequest(Strict):
     properties: PublishProperties | None = Field(default=None, description=_ONLY_5)
 
 
+class PublishAllRequest(Strict):
+    """Publish messages in order, each as soon as the crate takes it over; replies once all are complete.
+
+    Where the crate's own call waits for completion, that is one after the other.
+    """
+
+    topic: str
+    payloads: list[Base64] = Field(min_length=1)
+    qos: Qos = 0
+
+
 class Confirmation(Strict):
     """Whether the crate reported completion."""
 
@@ -145,6 +156,7 @@ VOCABULARY = Vocabulary(
     operations=(
         Operation("connect", ConnectRequest, ConnectReply),
         Operation("publish", PublishRequest, Acknowledgement),
+        Operation("publish_all", PublishAllRequest, Confirmation),
         Operation("subscribe", SubscribeRequest, Acknowledgement),
         Operation("unsubscribe", UnsubscribeRequest, Acknowledgement),
         Operation("disconnect", DisconnectRequest, Empty),

@@ -1,13 +1,16 @@
-"""A thousand messages each way."""
+"""Many messages: a thousand each way, more than can be under way at once, more than there are packet ids."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.cells.peer import listed
-from harness.model import Consequence, Dialect, Level, Requirement
+from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
 _ORDER = ["MQTT-4.6.0-1", "MQTT-4.6.0-2", "MQTT-4.6.0-3", "MQTT-4.6.0-6"]
@@ -72,3 +75,67 @@ def test_receives_a_thousand_messages(cell: MqttCell, qos: int) -> None:
     with cell.meanwhile(write):
         got = cell.delivered_until(client, marker)
     _expect_in_order(cell, got, wanted, "the crate", qos)
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-4.3.2-1", "MQTT-4.6.0-1"],
+    also={Dialect.MQTT_5: ["MQTT-4.3.2-1", "MQTT-4.6.0-1", "section 4.9: flow control"]},
+    deadline=90.0,
+)
+def test_goes_on_when_its_window_was_full(cell: MqttCell) -> None:
+    """Five hundred QoS 1 messages are published at once while the broker's answers are held up for a second.
+
+    Whatever the crate lets be under way at a time, all arrive, in order, once the answers come.
+    """
+    topic = cell.topic("window")
+    reader = cell.reference(topic)
+    client = cell.connected()
+    payloads = [cell.payload(8) for _ in range(cell.more_than_a_window)]
+    relay = cell.relay()
+    relay.hold("b")
+    finish = client.begin_publish_all(topic, payloads, qos=1)
+    relay.await_held(10.0)
+    time.sleep(1.0)  # in which a client fills its window
+    relay.release()
+    finish(60.0)
+    got = cell.drain_until(reader, payloads[-1])
+    cell.expect(
+        got == payloads[:-1],
+        expected=f"all {len(payloads)} messages arrive once and in order",
+        observed=f"before the last one came {len(got)}, {len(set(got))} of them different",
+    )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-2.3.1-1", "MQTT-2.3.1-2"],
+    also={Dialect.MQTT_5: ["MQTT-2.2.1-3"]},
+    needs=[Need.SESSION],
+    deadline=240.0,
+)
+def test_publishes_more_than_there_are_packet_ids(cell: MqttCell) -> None:
+    """Seventy thousand QoS 1 messages on one connection: packet ids begin anew after 65,535, and 0 is none.
+
+    A scripted broker acknowledges each at once, so that every id is free again.
+    """
+    peer = cell.scripted()
+    client = cell.connected(door=SCRIPTED)
+    payloads = [number.to_bytes(4, "big") for number in range(cell.more_than_packet_ids)]
+    finish = client.begin_publish_all(cell.topic("out"), payloads, qos=1)
+    finish(180.0)
+    cell.expect_soon(
+        lambda: "" if len(peer.published()) >= len(payloads) else f"{len(peer.published())} came",
+        expected=f"{len(payloads)} messages come",
+    )
+    sent = peer.published()
+    zeros = sum(packet.packet_id == 0 for packet in sent)
+    cell.expect(zeros == 0, expected="every packet id is from 1 to 65535", observed=f"{zeros} packets have the id 0")
+    in_order = [packet.body[-4:] for packet in sent] == payloads
+    cell.expect(in_order, expected="each message comes once and in order", observed=f"{len(sent)} came, some elsewhere")

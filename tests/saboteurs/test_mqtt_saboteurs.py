@@ -60,7 +60,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (peer, broker, mqtt, mqtt_client):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, seconds)
-    for name, value in {"notice": 12.0, "answer": 11.0, "many": 60, "connections": 40}.items():
+    for name, value in {
+        "notice": 12.0,
+        "answer": 11.0,
+        "many": 60,
+        "more_than_a_window": 60,
+        "more_than_packet_ids": 60,
+        "connections": 40,
+    }.items():
         monkeypatch.setattr(MqttCell, name, value)
 
 

@@ -15,6 +15,7 @@ use crate::wire::{Failure, Info};
 pub const OPS: &[&str] = &[
     "connect",
     "publish",
+    "publish_all",
     "subscribe",
     "unsubscribe",
     "disconnect",
@@ -125,6 +126,33 @@ pub struct Publish {
     pub properties: Option<mqtt5::PublishProperties>,
 }
 
+/// Publish messages in order, each as soon as the crate takes it over; there is at least one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishAll {
+    pub topic: String,
+    #[serde(deserialize_with = "crate::session::not_empty")]
+    pub payloads: Vec<base64::Bytes>,
+    #[serde(default)]
+    pub qos: Qos,
+}
+
+impl PublishAll {
+    /// The messages.
+    pub fn messages(self) -> impl Iterator<Item = Publish> {
+        let (topic, qos) = (self.topic, self.qos);
+        self.payloads
+            .into_iter()
+            .map(move |base64::Bytes(payload)| Publish {
+                topic: topic.clone(),
+                payload,
+                qos,
+                retain: false,
+                properties: None,
+            })
+    }
+}
+
 /// Subscribe with one SUBSCRIBE; there is at least one filter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,6 +243,19 @@ pub trait Client {
     /// Publishes one message; replies at the crate's own report of completion.
     fn publish(&mut self, request: Publish) -> Result<Confirmation, Failure>;
 
+    /// Publishes messages in order; replies once all are complete. The default publishes one after the other, which is
+    /// right where the crate's own call waits for completion, or reports none.
+    fn publish_all(&mut self, request: PublishAll) -> Result<Confirmation, Failure> {
+        let mut last = Confirmation::HandedOver;
+        for message in request.messages() {
+            last = match self.publish(message)? {
+                Confirmation::HandedOver => Confirmation::HandedOver,
+                _ => Confirmation::Confirmed,
+            };
+        }
+        Ok(last)
+    }
+
     /// Subscribes; replies at SUBACK.
     fn subscribe(&mut self, request: Subscribe) -> Result<Confirmation, Failure>;
 
@@ -303,6 +344,7 @@ impl<C: Client> Handler for Mqtt<C> {
         match op {
             "connect" => self.connect(decode(fields)?).map(|reply| json!(reply)),
             "publish" => self.publish(decode(fields)?).map(confirmation),
+            "publish_all" => self.client.publish_all(decode(fields)?).map(confirmation),
             "subscribe" => self.subscribe(decode(fields)?).map(confirmation),
             "unsubscribe" => self.client.unsubscribe(decode(fields)?).map(confirmation),
             "disconnect" => self.disconnect(decode(fields)?).map(|()| json!({})),

@@ -101,6 +101,22 @@ impl Link {
             }
         }
     }
+
+    /// Waits until the crate reported `count` publishes as complete, in whatever order.
+    pub fn finish_all(&self, count: usize, at_hand_over: bool) -> Result<(), Failure> {
+        let mut left = count;
+        while left > 0 {
+            match self.next().map_err(Failure::indefinite)? {
+                Step::Outgoing(Outgoing::Publish(_)) if at_hand_over => left -= 1,
+                Step::Acknowledged(Ack::Publish, _, result) => {
+                    result?;
+                    left -= 1;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The loop of the crate's example. An error is passed on where it ends a connection, or the attempt that `connect` waits

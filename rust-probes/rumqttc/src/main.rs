@@ -85,6 +85,16 @@ impl mqtt::Client for Probe {
         link.finish(Ack::Publish, at_hand_over).map(confirmed)
     }
 
+    fn publish_all(&mut self, request: mqtt::PublishAll) -> Result<Confirmation, Failure> {
+        let link = self.link()?;
+        let (count, at_hand_over) = (request.payloads.len(), request.qos == Qos::AtMostOnce);
+        for message in request.messages() {
+            link.calls.publish(message)?;
+        }
+        link.finish_all(count, at_hand_over)?;
+        Ok(Confirmation::Confirmed)
+    }
+
     fn subscribe(&mut self, request: mqtt::Subscribe) -> Result<Confirmation, Failure> {
         let link = self.link()?;
         link.calls.subscribe(request)?;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from harness.references.mqtt import Received
 from harness.wire import mqtt
 from harness.wire.messages import decode
@@ -32,6 +34,26 @@ class SendsTwice(Liar):
         """Do it once more."""
         super().lie_in_publish(request)
         return super().lie_in_publish(request)
+
+
+class DropsBeyondItsWindow(Liar):
+    """Confirms more publishes than it lets be under way, and drops the rest."""
+
+    def publish_all(self, request: mqtt.PublishAllRequest) -> mqtt.Confirmation:
+        """Keep the first ten and the last."""
+        few = [*request.payloads[:10], request.payloads[-1]]
+        return super().publish_all(request.model_copy(update={"payloads": few}))
+
+
+class CountsFromZero(Liar):
+    """Takes 0 for a packet id, as who lets 16 bits run over."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Take it early, so that nobody waits long."""
+        reply = super().connect(request)
+        numbers = itertools.chain(range(1000, 1050), itertools.count(0))
+        self.paho._mid_generate = lambda: next(numbers)
+        return reply
 
 
 class PublishesElsewhere(Liar):
