@@ -74,7 +74,9 @@ class MqttCell(BrokerCell):
 
         def take(within: float) -> Delivered | None:
             message = reference.take(within)
-            return None if message is None else Delivered(message.topic, message.payload, message.qos, message.retain)
+            if message is None:
+                return None
+            return Delivered(message.topic, message.payload, message.qos, message.retain, message.properties)
 
         self.expect_sequence(wanted, take, expected=expected, who="the subscriber")
 
