@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.broker import BrokerCell
+from harness.cells.doors import Door
 from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import Mismatch
 from harness.model import Dialect
+from harness.peers.mqtt5 import Script, ScriptedServer
 from harness.references.mqtt import MqttReference
 from harness.wire import mqtt
 
 #: The broker refuses to subscribe to a topic whose second and last level is this one.
 DENIED = "denied"
 USERNAME, PASSWORD = "probe", "open-sesame"
+#: Where a scripted peer answers in the broker's place.
+SCRIPTED = Door("scripted")
 
 
 class MqttCell(BrokerCell):
@@ -66,6 +70,13 @@ class MqttCell(BrokerCell):
         if filters:
             reference.subscribe(*filters)
         return reference
+
+    def scripted(self, script: Script) -> ScriptedServer:
+        """A peer that acts by `script`, behind the door `SCRIPTED`."""
+        peer = ScriptedServer(script)
+        self._closing.callback(peer.close)
+        self._open_relay(SCRIPTED.name, peer.port, self.peer.canonical_port)
+        return peer
 
     # -- what can be observed ----------------------------------------------------------------------
 

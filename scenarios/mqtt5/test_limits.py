@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from harness.cells.mqtt import MqttCell
+import contextlib
+
+from harness.cells.mqtt import SCRIPTED, MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.cells.peer import DELIVERY, listed
+from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
+from harness.peers.mqtt5 import Published, Script, ScriptedServer
 from harness.scenario import scenario
 from harness.wire import mqtt5
 
@@ -141,8 +145,79 @@ def test_sends_no_topic_alias_above_the_maximum(cell: MqttCell) -> None:
     position = cell.peer.log.position()
     alias = mqtt5.PublishProperties(topic_alias=_ALIASES + 1)
     cell.expect_refused(
-        lambda: client.publish(topic, cell.payload(), qos=1, properties=alias),
+        lambda: client.publish(topic, cell.payload(), qos=1, properties=alias, within=15),
         expected=f"publishing with an alias above the server's {_ALIASES} ends in an error of the crate",
     )
     violations = cell.peer.log.count(f"Client {client.id} disconnected due to", position)
     cell.expect(not violations, expected="the server saw no alias that is too high", observed="it saw one")
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-3.3.2-10", "section 3.3.2.3.4: topic alias"],
+    capability="limits",
+)
+def test_resolves_a_topic_alias(cell: MqttCell) -> None:
+    """A message that has an alias in place of its topic is delivered under the topic.
+
+    The client allowed aliases; a scripted server introduces one with the first message and uses it for the second.
+    """
+    topic, first, second = cell.topic("long", "name"), cell.payload(), cell.payload()
+    cell.scripted(Script(aliased=(first, second)))
+    client = cell.client()
+    client.connect(door=SCRIPTED, properties=mqtt5.ConnectProperties(topic_alias_maximum=_ALIASES))
+    client.subscribe(topic, qos=0)
+    cell.expect_delivered(
+        client, [Delivered(topic, first), Delivered(topic, second)], expected="the crate delivers both under the topic"
+    )
+
+
+def _published(cell: MqttCell, server: ScriptedServer, *, qos: int, retain: bool) -> list[Published]:
+    """What comes of a publish that the server does not take, where a plain message follows it as the barrier."""
+    topic, marker = cell.topic("out"), cell.payload()
+    client = cell.client()
+    client.connect(door=SCRIPTED)
+    with contextlib.suppress(RefusedByCrate):  # telling the application is right
+        client.publish(topic, cell.payload(), qos=qos, retain=retain)
+    client.until_it_works(lambda: client.publish(topic, marker))
+    cell.expect_soon(
+        lambda: "" if marker in [message.payload for message in server.published] else "it did not come",
+        expected="the message that follows arrives",
+    )
+    return [message for message in server.published if message.payload != marker]
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.2.2-11"],
+    capability="limits",
+)
+def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
+    """Where the server's Maximum QoS is 0, nothing is sent at QoS 1: the application is told, or it goes at QoS 0."""
+    sent = _published(cell, cell.scripted(Script(maximum_qos=0)), qos=1, retain=False)
+    cell.expect(
+        all(message.qos == 0 for message in sent),
+        expected="no PUBLISH at a QoS above 0",
+        observed=f"the server got one at QoS {max((message.qos for message in sent), default=0)}",
+    )
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.2.2-14"],
+    capability="limits",
+)
+def test_retains_nothing_where_the_server_cannot(cell: MqttCell) -> None:
+    """Where the server says that it retains nothing, no PUBLISH with RETAIN=1 is sent."""
+    sent = _published(cell, cell.scripted(Script(retain_available=False)), qos=0, retain=True)
+    retained = sum(message.retain for message in sent)
+    cell.expect(not retained, expected="no PUBLISH with RETAIN=1", observed=f"the server got {retained}")

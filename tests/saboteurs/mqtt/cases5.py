@@ -8,6 +8,9 @@ from tests.saboteurs.mqtt.cases import FAIL, TIMEOUT, Case
 WITNESSES = {
     "sends_nothing_larger_than_the_server_takes": "keeps-to-the-limits",
     "sends_no_topic_alias_above_the_maximum": "keeps-to-the-limits",
+    "publishes_at_no_qos_above_the_maximum": "keeps-to-the-limits",
+    "retains_nothing_where_the_server_cannot": "keeps-to-the-limits",
+    "resolves_a_topic_alias": "resolves-aliases",
 }
 
 CASES = [
@@ -110,6 +113,16 @@ CASES = [
         FAIL,
         r"the server's 10 ends in an error of the crate; observed the crate reported success",
     ),
+    Case(
+        "ignores-aliases",
+        "resolves_a_topic_alias",
+        FAIL,
+        r"both under the topic: .*the crate got .* · 32 bytes .* on ,",
+    ),
+    Case(
+        "exceeds-the-limits", "publishes_at_no_qos_above_the_maximum", FAIL, r"above 0; observed the server got one at"
+    ),
+    Case("exceeds-the-limits", "retains_nothing_where_the_server_cannot", FAIL, r"RETAIN=1; observed the server got 1"),
     # wills
     Case(
         "forgets-properties-of-its-will", "the_will_has_properties", FAIL, r"with its properties: .*the subscriber got"

@@ -9,7 +9,7 @@ from harness.references.mqtt5 import outgoing
 from harness.references.mqtt_control import ControlClient
 from harness.wire import mqtt, mqtt5
 from harness.wire.messages import ErrorCode, decode
-from harness.wire.serve import ProbeFailure
+from harness.wire.serve import Events, ProbeFailure
 from tests.saboteurs.mqtt.liar import Liar, altered
 
 # -- what travels with messages ------------------------------------------------------------------------
@@ -190,7 +190,8 @@ class ExceedsTheLimits(Liar):
 
     def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Look at nothing, and do not wait for an answer that does not come."""
-        self.paho.publish(request.topic, decode(request.payload), request.qos, properties=outgoing(request.properties))
+        payload, about = decode(request.payload), outgoing(request.properties)
+        self.paho.publish(request.topic, payload, request.qos, request.retain, properties=about)
         return mqtt.Acknowledgement(confirmed=False)
 
 
@@ -210,7 +211,31 @@ class KeepsToTheLimits(ControlClient):
         size = len(decode(request.payload)) + len(request.topic)
         if self.limits.maximum_packet_size is not None and size > self.limits.maximum_packet_size:
             raise ProbeFailure(ErrorCode.CRATE, f"{size} bytes are more than the server takes")
+        if request.qos and self.limits.maximum_qos == 0:
+            raise ProbeFailure(ErrorCode.CRATE, "the server takes QoS 0 alone")
+        if request.retain and self.limits.retain_available is False:
+            raise ProbeFailure(ErrorCode.CRATE, "the server retains nothing")
         alias = request.properties.topic_alias if request.properties else None
         if alias is not None and alias > (self.limits.topic_alias_maximum or 0):
             raise ProbeFailure(ErrorCode.CRATE, f"the server takes no alias {alias}")
         return super().publish(request)
+
+
+class IgnoresAliases(Liar):
+    """Delivers a message with an alias under the topic that stands in it, as paho does: under none."""
+
+
+class ResolvesAliases(ControlClient):
+    """The witness where paho itself is wrong: it remembers what aliases stand for."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        self._topics: dict[int, str] = {}
+
+    def deliver(self, message: Received) -> None:
+        """Look the topic up, or remember it."""
+        alias = message.properties.topic_alias if message.properties else None
+        if alias is not None:
+            self._topics[alias] = message.topic or self._topics[alias]
+            message = altered(message, topic=self._topics[alias])
+        super().deliver(message)
