@@ -26,9 +26,11 @@ from harness.model import (
 )
 from harness.store import Plan, PlannedCell, RunInfo
 
-#: The protocols, each with its dialects; every one is a section of the matrix with columns of its own.
+#: The protocols, each with its dialects; every one is a section of the matrix with columns of its own. The two versions
+#: of MQTT share most columns, and most crates speak one of them: side by side, half of the table would be empty.
 SECTIONS: tuple[tuple[str, str, tuple[Dialect, ...]], ...] = (
-    ("mqtt", "MQTT", (Dialect.MQTT_3_1_1, Dialect.MQTT_5)),
+    ("mqtt", "MQTT 3.1.1", (Dialect.MQTT_3_1_1,)),
+    ("mqtt-5", "MQTT 5.0", (Dialect.MQTT_5,)),
     ("coap", "CoAP", (Dialect.COAP_CLIENT, Dialect.COAP_SERVER)),
     ("amqp", "AMQP", (Dialect.AMQP_0_9_1,)),
     ("zeromq", "ZeroMQ", (Dialect.ZMTP,)),
@@ -188,7 +190,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One protocol: its columns and the rows of the crates that speak it."""
+    """One protocol: its columns and the rows of the crates that speak it, which tell of its cells and builds alone."""
 
     id: str
     title: str
@@ -370,11 +372,16 @@ def _defects(crate: Crate, cells: Iterable[Cell]) -> tuple[Defect, ...]:
 def _sections(rows: Sequence[Row], columns: Iterable[Column]) -> Iterable[Section]:
     order = list(Role)
     for name, title, dialects in SECTIONS:
-        inside = [row for row in rows if set(dialects).intersection(row.crate.dialects)]
-        inside.sort(key=lambda row: order.index(row.crate.role))
         own = sorted((c for c in columns if c.dialect in dialects), key=lambda c: dialects.index(c.dialect))
+        shown = (BUILDS, *own)
+        inside = [
+            _row(row.crate, [cell for cell in row.cells if cell.key.dialect in (Dialect.PACKAGE, *dialects)], shown)
+            for row in rows
+            if set(dialects).intersection(row.crate.dialects)
+        ]
+        inside.sort(key=lambda row: order.index(row.crate.role))
         if inside:
-            yield Section(name, title, (BUILDS, *own), tuple(inside))
+            yield Section(name, title, shown, tuple(inside))
 
 
 def _changes(cells: Sequence[Cell]) -> Changes:

@@ -247,8 +247,9 @@ class BrokerLine:
         return f"{self.broker}@{self.line}"
 
     def is_before(self, line: str) -> bool:
-        """True where this release line is older than `line` of the same broker."""
-        return _numbers(self.line) < _numbers(line)
+        """True where this release line is older than `line` of the same broker; 2.0 is the newest of all 2.0.x."""
+        own, other = _numbers(self.line), _numbers(line)
+        return own < other[: len(own)]
 
     @property
     def is_maintained(self) -> bool:

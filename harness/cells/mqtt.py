@@ -13,6 +13,7 @@ from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Dialect
 from harness.peers.mqtt import ScriptedBroker
+from harness.peers.mqtt5 import Script, ScriptedServer
 from harness.peers.mqtt_packets import Packet, PacketType
 from harness.references.mqtt import MqttReference
 from harness.wire import mqtt
@@ -20,6 +21,8 @@ from harness.wire import mqtt
 #: The broker refuses to subscribe to a topic whose second and last level is this one.
 DENIED = "denied"
 USERNAME, PASSWORD = "probe", "open-sesame"
+#: Where a scripted peer answers in the broker's place.
+SCRIPTED = Door("scripted")
 
 
 class MqttCell(BrokerCell):
@@ -79,6 +82,13 @@ class MqttCell(BrokerCell):
         self._open_relay(SCRIPTED.name, self._scripted.port, self.peer.canonical_port)
         return self._scripted
 
+    def scripted_server(self, script: Script) -> ScriptedServer:
+        """An MQTT 5 peer that acts by `script`, behind the door `SCRIPTED`."""
+        peer = ScriptedServer(script)
+        self._closing.callback(peer.close)
+        self._open_relay(SCRIPTED.name, peer.port, self.peer.canonical_port)
+        return peer
+
     # -- what can be observed ----------------------------------------------------------------------
 
     def expect_received(self, reference: MqttReference, wanted: Sequence[Delivered], *, expected: str) -> None:
@@ -86,7 +96,9 @@ class MqttCell(BrokerCell):
 
         def take(within: float) -> Delivered | None:
             message = reference.take(within)
-            return None if message is None else Delivered(message.topic, message.payload, message.qos, message.retain)
+            if message is None:
+                return None
+            return Delivered(message.topic, message.payload, message.qos, message.retain, message.properties)
 
         self.expect_sequence(wanted, take, expected=expected, who="the subscriber")
 

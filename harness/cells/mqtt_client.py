@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cells.doors import PLAIN, Door
 from harness.cells.peer import RECOVERY, PeerClient, described
@@ -35,6 +36,8 @@ class Delivered:
     payload: bytes
     qos: int | None = None
     retain: bool | None = None
+    #: Of MQTT 5 alone. Of a wanted message only what is set counts.
+    properties: mqtt5.DeliveredProperties | None = None
 
     def __str__(self) -> str:
         parts = [f"{described(self.payload)} on {self.topic}"]
@@ -42,6 +45,9 @@ class Delivered:
             parts.append(f"QoS {self.qos}")
         if self.retain:
             parts.append("retained")
+        told = self.properties.model_dump(mode="json", exclude_defaults=True) if self.properties else {}
+        if told:
+            parts.append(json.dumps(told, ensure_ascii=False))
         return ", ".join(parts)
 
     def is_same(self, wanted: Delivered) -> bool:
@@ -54,6 +60,13 @@ class Delivered:
             self.is_same(wanted)
             and (wanted.qos is None or self.qos in (None, wanted.qos))
             and (wanted.retain is None or self.retain in (None, wanted.retain))
+            and (wanted.properties is None or self.has(wanted.properties))
+        )
+
+    def has(self, wanted: mqtt5.DeliveredProperties) -> bool:
+        """True where every property that is set in `wanted` came with the message."""
+        return self.properties is not None and all(
+            getattr(self.properties, name) == getattr(wanted, name) for name in wanted.model_fields_set
         )
 
 
@@ -68,6 +81,8 @@ class MqttClient(PeerClient):
         self.kept: list[Delivered] = []
         #: What the last CONNACK said beyond 3.1.1.
         self.connack = mqtt5.ConnackProperties()
+        #: The reason codes of the last acknowledgement; null in 3.1.1 and where the crate does not tell.
+        self.codes: list[int] | None = None
 
     def connect(
         self,
@@ -103,13 +118,23 @@ class MqttClient(PeerClient):
         self.connack = reply.properties or mqtt5.ConnackProperties()
         return reply.session_present
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False, within: float = 0) -> bool:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        properties: mqtt5.PublishProperties | None = None,
+        within: float = 0,
+    ) -> bool:
         """Publish; returns whether the crate reported completion."""
-        request = mqtt.PublishRequest.model_validate(
-            {"topic": topic, "payload": encode(payload), "qos": qos, "retain": retain}
-        )
+        fields = {"topic": topic, "payload": encode(payload), "qos": qos, "retain": retain}
+        if properties is not None:
+            fields["properties"] = properties
+        request = mqtt.PublishRequest.model_validate(fields)
         ok = self.call("publish", request, f"the publish at QoS {qos} completes", within)
-        return bool(ok["confirmed"])
+        return self._acknowledged(ok)
 
     def begin_publish_all(self, topic: str, payloads: Sequence[bytes], *, qos: int) -> Callable[[float], bool]:
         """Hand publishes over in order, and return at once; the result is as `begin_publish` has it."""
@@ -117,13 +142,21 @@ class MqttClient(PeerClient):
         self._process.begin(mqtt.PublishAllRequest.model_validate(fields), op="publish_all")
         return self._finish("publish_all", f"all {len(payloads)} publishes at QoS {qos} complete, or end in an error")
 
-    def subscribe(self, *filters: str, qos: int = 0) -> bool:
+    def subscribe(
+        self,
+        *filters: str,
+        qos: int = 0,
+        options: mqtt5.SubscriptionOptions | None = None,
+        properties: mqtt5.SubscribeProperties | None = None,
+    ) -> bool:
         """Subscribe with one SUBSCRIBE; returns once the broker sent SUBACK, with whether the crate reported that."""
         position = self._cell.peer.log.position()
-        entries = [mqtt.Subscription.model_validate({"filter": text, "qos": qos}) for text in filters]
-        request = mqtt.SubscribeRequest(filters=entries)
+        asked = {"qos": qos} if options is None else {"qos": qos, "options": options}
+        entries = [mqtt.Subscription.model_validate({"filter": text, **asked}) for text in filters]
+        about = {} if properties is None else {"properties": properties}
+        request = mqtt.SubscribeRequest.model_validate({"filters": entries, **about})
         ok = self.call("subscribe", request, f"the subscription to {', '.join(filters)} is acknowledged")
-        if not ok["confirmed"]:
+        if not self._acknowledged(ok):
             # The crate does not tell; the broker does, and a message published after SUBACK must be delivered.
             self._cell.await_acknowledged(self, PacketType.SUBSCRIBE, position)
         return bool(ok["confirmed"])
@@ -133,12 +166,18 @@ class MqttClient(PeerClient):
         position = self._cell.peer.log.position()
         request = mqtt.UnsubscribeRequest(filters=list(filters))
         ok = self.call("unsubscribe", request, "the unsubscription is acknowledged")
-        if not ok["confirmed"]:
+        if not self._acknowledged(ok):
             self._cell.await_acknowledged(self, PacketType.UNSUBSCRIBE, position)
 
-    def disconnect(self) -> None:
+    def _acknowledged(self, ok: dict[str, Any]) -> bool:
+        reply = mqtt.Acknowledgement.model_validate(ok)
+        self.codes = reply.reason_codes
+        return reply.confirmed
+
+    def disconnect(self, properties: mqtt5.DisconnectProperties | None = None) -> None:
         """DISCONNECT and close."""
-        self.call("disconnect", mqtt.DisconnectRequest(), "the disconnect completes")
+        request = mqtt.DisconnectRequest() if properties is None else mqtt.DisconnectRequest(properties=properties)
+        self.call("disconnect", request, "the disconnect completes")
 
     def next_message(self, within: float, expected: str) -> Delivered | None:
         """The next message that the crate delivers; null where none came within `within` seconds."""
@@ -147,7 +186,9 @@ class MqttClient(PeerClient):
         event = self.next_event("message", within, expected)
         if event is None:
             return None
-        return Delivered(event["topic"], decode(event["payload"]), event.get("qos"), event.get("retain"))
+        message = mqtt.Message.model_validate({name: value for name, value in event.items() if name != "event"})
+        payload = decode(message.payload)
+        return Delivered(message.topic, payload, message.qos, message.retain, message.properties)
 
     def idle(self, seconds: float) -> list[Delivered]:
         """Let the client work for `seconds`; returns what it delivered meanwhile."""

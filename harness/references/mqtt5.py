@@ -21,6 +21,8 @@ _NAMES = {
     "maximum_packet_size": "MaximumPacketSize",
     "topic_alias_maximum": "TopicAliasMaximum",
     "request_problem_information": "RequestProblemInformation",
+    "maximum_qos": "MaximumQoS",
+    "retain_available": "RetainAvailable",
     "assigned_client_id": "AssignedClientIdentifier",
     "server_keep_alive_s": "ServerKeepAlive",
     "payload_format": "PayloadFormatIndicator",

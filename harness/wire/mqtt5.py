@@ -44,6 +44,8 @@ class ConnackProperties(Strict):
     receive_maximum: Short | None = None
     maximum_packet_size: Long | None = Field(default=None, description="bytes")
     topic_alias_maximum: Short | None = None
+    maximum_qos: Literal[0, 1] | None = None
+    retain_available: bool | None = None
 
 
 class MessageProperties(Strict):

@@ -298,7 +298,7 @@ def test_without_a_probe_a_cell_is_not_run_but_a_package_still_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "asked"), [("", True), ("1.9", True), ("2.0", True), ("2.1", False), ("10.0", False)]
+    ("since", "asked"), [("", True), ("1.9", True), ("2.0", True), ("2.0.15", True), ("2.1", False), ("10.0", False)]
 )
 def test_a_line_before_the_feature_is_not_asked(since: str, asked: bool) -> None:
     known = known_before(replace(SCENARIO, since=since), CRATE, LINE)

@@ -46,6 +46,8 @@ pub struct ConnackProperties {
     pub receive_maximum: Option<u16>,
     pub maximum_packet_size: Option<u32>,
     pub topic_alias_maximum: Option<u16>,
+    pub maximum_qos: Option<u8>,
+    pub retain_available: Option<bool>,
 }
 
 /// Properties of the will.

@@ -187,6 +187,8 @@ fn connack(properties: ConnAckProperties) -> ConnackProperties {
         receive_maximum: properties.receive_max,
         maximum_packet_size: properties.max_packet_size,
         topic_alias_maximum: properties.topic_alias_max,
+        maximum_qos: properties.max_qos,
+        retain_available: properties.retain_available.map(|flag| flag != 0),
     }
 }
 

@@ -15,11 +15,11 @@ from tests.saboteurs.mqtt.liar import Liar
 
 
 class IgnoresKeepAlive(Liar):
-    """Connects with a keep-alive of 60 s, whatever the application chose."""
+    """Connects with a keep-alive of 15 s, whatever the application chose."""
 
     def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
         """Replace the option."""
-        return super().connect(request.model_copy(update={"keep_alive_s": 60}))
+        return super().connect(request.model_copy(update={"keep_alive_s": 15}))
 
 
 class TakesRefusalForSuccess(Liar):

@@ -1,0 +1,224 @@
+"""What each side says that it can take: packet sizes, messages under way, and topic aliases."""
+
+from __future__ import annotations
+
+import contextlib
+
+from harness.cells.doors import SCRIPTED
+from harness.cells.mqtt import MqttCell
+from harness.cells.mqtt_client import Delivered
+from harness.cells.peer import DELIVERY, listed
+from harness.errors import RefusedByCrate
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.peers.mqtt5 import Published, Script, ScriptedServer
+from harness.scenario import scenario
+from harness.wire import mqtt5
+
+#: Bytes that the client takes, and a payload that is more.
+_CLIENTS, _TOO_MUCH_FOR_IT = 1000, 2000
+#: Messages that the client has under way at once, and those that are published.
+_AT_ONCE, _IN_ALL = 2, 5
+#: Mosquitto's `max_packet_size`, in bytes, and a payload that is more.
+_SERVERS, _TOO_MUCH = 3_000_000, 3_100_000
+#: Mosquitto's default of `max_topic_alias`.
+_ALIASES = 10
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-3.1.2-24", "MQTT-3.1.2-25"],
+    capability="limits",
+)
+def test_limits_what_it_receives(cell: MqttCell) -> None:
+    """What is larger than the client's Maximum Packet Size does not reach it, and nothing else is lost."""
+    topic, marker = cell.topic("large"), cell.payload()
+    writer = cell.reference()
+    client = cell.connected(properties=mqtt5.ConnectProperties(maximum_packet_size=_CLIENTS))
+    client.subscribe(topic, qos=1)
+    writer.publish(topic, cell.payload(_TOO_MUCH_FOR_IT), qos=1)
+    writer.publish(topic, marker, qos=1)
+    cell.expect_delivered(client, [Delivered(topic, marker)], expected="the crate delivers what is small enough alone")
+    connections = cell.relay().accepted
+    cell.expect(connections == 1, expected="over one connection", observed=f"over {connections} connections")
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.INTEROP,
+    spec=["section 3.1.2.11.3: receive maximum", "MQTT-3.3.4-9"],
+    capability="limits",
+)
+def test_limits_what_is_under_way_to_it(cell: MqttCell) -> None:
+    """The server sends two messages and no third, as the client's Receive Maximum asks, until one is acknowledged."""
+    topic, urgent = cell.topic("many"), cell.topic("urgent")
+    wanted, marker = [cell.payload() for _ in range(_IN_ALL)], cell.payload()
+    writer = cell.reference()
+    client = cell.connected(properties=mqtt5.ConnectProperties(receive_maximum=_AT_ONCE))
+    client.subscribe(topic, qos=1)
+    client.subscribe(urgent, qos=0)
+    position = cell.peer.log.position()
+    cell.relay().hold("a")
+    for payload in wanted:
+        writer.publish(topic, payload, qos=1)
+    # The limit does not hold for QoS 0, so that this one overtakes what has to wait.
+    writer.publish(urgent, marker, qos=0)
+    cell.await_log(f"Sending PUBLISH to {client.id} (d0, q0", position, "the broker sends the message at QoS 0")
+    sent = cell.peer.log.count(f"Sending PUBLISH to {client.id} (d0, q1", position)
+    cell.expect(
+        sent == _AT_ONCE,
+        expected=f"the broker sends {_AT_ONCE} messages at QoS 1 before the first is acknowledged",
+        observed=f"it sent {sent}",
+    )
+    cell.relay().release()
+    expected = f"the crate delivers all {_IN_ALL} messages, in order"
+    got = [client.next_message(DELIVERY, expected) for _ in range(_IN_ALL + 1)]
+    cell.expect(
+        [message.payload for message in got if message is not None and message.topic == topic] == wanted,
+        expected=expected,
+        observed=f"it delivered {listed(got)}",
+    )
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-3.2.2-15"],
+    capability="limits",
+)
+def test_sends_nothing_larger_than_the_server_takes(cell: MqttCell) -> None:
+    """A publish above the server's Maximum Packet Size ends in an error, and is not sent."""
+    topic, marker = cell.topic("large"), cell.payload()
+    client = cell.connected()
+    position = cell.peer.log.position()
+    cell.expect_refused(
+        lambda: client.publish(topic, cell.payload(_TOO_MUCH), qos=1, within=15),
+        expected=f"publishing more than the server's {_SERVERS} bytes ends in an error of the crate",
+    )
+    reference = cell.reference(topic)
+    reference.publish(topic, marker)
+    cell.expect_received(reference, [Delivered(topic, marker)], expected="nothing of it arrives")
+    violations = cell.peer.log.count(f"Client {client.id} disconnected due to oversize packet", position)
+    cell.expect(not violations, expected="the server saw no packet that is too large", observed="it saw one")
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.LOSS,
+    spec=["section 3.3.2.3.4: topic alias", "MQTT-3.3.2-12"],
+    capability="limits",
+)
+def test_publishes_with_a_topic_alias(cell: MqttCell) -> None:
+    """A second message with the alias that the first one introduced, and without a topic, goes to the same topic."""
+    topic, first, second = cell.topic("long", "name"), cell.payload(), cell.payload()
+    reader = cell.reference(topic)
+    client = cell.connected()
+    alias = mqtt5.PublishProperties(topic_alias=_ALIASES)
+    client.publish(topic, first, qos=1, properties=alias)
+    client.publish("", second, qos=1, properties=alias)
+    cell.expect_received(
+        reader,
+        [Delivered(topic, first), Delivered(topic, second)],
+        expected="the subscriber gets both, under the topic",
+    )
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.2.2-17", "MQTT-3.3.2-9"],
+    capability="limits",
+)
+def test_sends_no_topic_alias_above_the_maximum(cell: MqttCell) -> None:
+    """A publish with an alias above the server's Topic Alias Maximum ends in an error, and is not sent."""
+    topic = cell.topic("alias")
+    client = cell.connected()
+    position = cell.peer.log.position()
+    alias = mqtt5.PublishProperties(topic_alias=_ALIASES + 1)
+    cell.expect_refused(
+        lambda: client.publish(topic, cell.payload(), qos=1, properties=alias, within=15),
+        expected=f"publishing with an alias above the server's {_ALIASES} ends in an error of the crate",
+    )
+    violations = cell.peer.log.count(f"Client {client.id} disconnected due to", position)
+    cell.expect(not violations, expected="the server saw no alias that is too high", observed="it saw one")
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-3.3.2-10", "section 3.3.2.3.4: topic alias"],
+    capability="limits",
+)
+def test_resolves_a_topic_alias(cell: MqttCell) -> None:
+    """A message that has an alias in place of its topic is delivered under the topic.
+
+    The client allowed aliases; a scripted server introduces one with the first message and uses it for the second.
+    """
+    topic, first, second = cell.topic("long", "name"), cell.payload(), cell.payload()
+    cell.scripted_server(Script(aliased=(first, second)))
+    client = cell.client()
+    client.connect(door=SCRIPTED, properties=mqtt5.ConnectProperties(topic_alias_maximum=_ALIASES))
+    client.subscribe(topic, qos=0)
+    cell.expect_delivered(
+        client, [Delivered(topic, first), Delivered(topic, second)], expected="the crate delivers both under the topic"
+    )
+
+
+def _published(cell: MqttCell, server: ScriptedServer, *, qos: int, retain: bool) -> list[Published]:
+    """What comes of a publish that the server does not take, where a plain message follows it as the barrier."""
+    topic, marker = cell.topic("out"), cell.payload()
+    client = cell.client()
+    client.connect(door=SCRIPTED)
+    with contextlib.suppress(RefusedByCrate):  # telling the application is right
+        client.publish(topic, cell.payload(), qos=qos, retain=retain)
+    client.until_it_works(lambda: client.publish(topic, marker))
+    cell.expect_soon(
+        lambda: "" if marker in [message.payload for message in server.published] else "it did not come",
+        expected="the message that follows arrives",
+    )
+    return [message for message in server.published if message.payload != marker]
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.2.2-11"],
+    capability="limits",
+)
+def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
+    """Where the server's Maximum QoS is 0, nothing is sent at QoS 1: the application is told, or it goes at QoS 0."""
+    sent = _published(cell, cell.scripted_server(Script(maximum_qos=0)), qos=1, retain=False)
+    cell.expect(
+        all(message.qos == 0 for message in sent),
+        expected="no PUBLISH at a QoS above 0",
+        observed=f"the server got one at QoS {max((message.qos for message in sent), default=0)}",
+    )
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.2.2-14"],
+    capability="limits",
+)
+def test_retains_nothing_where_the_server_cannot(cell: MqttCell) -> None:
+    """Where the server says that it retains nothing, no PUBLISH with RETAIN=1 is sent."""
+    sent = _published(cell, cell.scripted_server(Script(retain_available=False)), qos=0, retain=True)
+    retained = sum(message.retain for message in sent)
+    cell.expect(not retained, expected="no PUBLISH with RETAIN=1", observed=f"the server got {retained}")
