@@ -2,7 +2,7 @@
 //!
 //! `#[serde(with = "kit::base64")]` puts it on a field of type `Vec<u8>`.
 
-use serde::{de::Error, Deserialize, Deserializer, Serializer};
+use serde::{de::Error, Deserialize, Deserializer, Serialize, Serializer};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -68,6 +68,22 @@ pub fn serialize<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::
 /// For `#[serde(with = "kit::base64")]`.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     decode(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// Bytes, which the contract carries in base64; for optional ones, and for lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer).map(Self)
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.0, serializer)
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
-use crate::base64;
+pub use crate::base64::Bytes;
 use crate::session::{self, decode, Handler};
 use crate::wire::{Failure, Info};
 
@@ -27,22 +27,6 @@ pub const OPS: &[&str] = &[
 
 /// Where a client puts its events.
 pub type Events = crate::events::Events<Event>;
-
-/// Bytes, which the contract carries in base64.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bytes(pub Vec<u8>);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        base64::deserialize(deserializer).map(Self)
-    }
-}
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        base64::serialize(&self.0, serializer)
-    }
-}
 
 /// Make a socket and set its options.
 #[derive(Clone, Debug, Deserialize)]
