@@ -13,11 +13,13 @@ from harness.cells.peer import DELIVERY, PeerCell
 from harness.datagrams import Datagram, DatagramRelay
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Crate, Scenario
-from harness.peers.coap import Packet, RawPeer
+from harness.peers.coap import Packet, RawPeer, request
 from harness.references.coap import NoAnswer, ReferenceClient, ReferenceServer, Response, Shape
 
 #: The protocol's own port, for captures.
 CANONICAL_PORT = 5683
+#: Seconds in which a server that works at several requests at once has done with them all.
+QUIET = 0.5
 #: Packets that a sentence names.
 _NAMED = 6
 
@@ -178,6 +180,28 @@ class CoapCell(PeerCell):
             link.client.surface()
             raise
 
+    def strays(self, peer: RawPeer) -> list[Packet]:
+        """What the crate's server sends beside the answer to a request of ours, which it has to give.
+
+        A server may work at several requests at once, so that its answer is no barrier: a short silence follows.
+
+        Raises:
+            CrateTimeout: it does not answer.
+        """
+        marker = request("CON", "GET", "/store")
+        peer.send(marker)
+        seen: list[Packet] = []
+
+        def answers(packet: Packet) -> bool:
+            if packet.token != marker.token:
+                seen.append(packet)
+            return packet.token == marker.token
+
+        self.take(peer, answers, "the server still answers a request")
+        while (found := peer.receive(QUIET)) is not None:
+            seen.append(found)
+        return seen
+
     def exchange(self, peer: RawPeer, message: Packet, expected: str) -> Packet:
         """Send a message to the crate, and return what comes with its message id or its token.
 
@@ -227,13 +251,17 @@ class CoapCell(PeerCell):
     def expect_served(self, service: Service, count: int, *, expected: str) -> list[Served]:
         """The application behind the server got exactly so many requests by now. Returns them.
 
-        The barrier is a request of the harness's own that is served after them.
+        A request of the harness's own follows them; as a server may work at several at once, so does a short silence.
         """
         marker = self.payload(16)
         self.ask(self.reference_client(service), "POST", "/store", payload=marker)
         got: list[Served] = []
-        while (found := service.crate.next_served(DELIVERY)) is not None and found.payload != marker:
-            got.append(found)
+        within = DELIVERY
+        while (found := service.crate.next_served(within)) is not None:
+            if found.payload == marker:
+                within = QUIET
+            else:
+                got.append(found)
         self.expect(len(got) == count, expected=expected, observed=f"it got {' · '.join(map(str, got)) or 'nothing'}")
         return got
 

@@ -174,7 +174,7 @@ def _failure(error: NoAnswer) -> ProbeFailure:
     return ProbeFailure(code, str(error), definite=False)
 
 
-def answer(endpoint: ControlEndpoint, events: Events) -> int:
+def answer(endpoint: object, events: Events) -> int:
     """One conversation with `endpoint`."""
     return Server(
         crate="aiocoap",
