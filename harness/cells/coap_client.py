@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from harness.cells.peer import DELIVERY, PeerClient, described
 from harness.errors import CrateTimeout
 from harness.peers.coap import Options
@@ -60,7 +62,8 @@ class CoapEndpoint(PeerClient):
     """A process of the crate: one client or one server."""
 
     _cell: CoapCell
-    _pending: Callable[[float], object]
+    #: Waits for the end of the request that is under way.
+    _pending: Callable[[float], object] | None = None
 
     def open(self, at: tuple[str, int], *, ack_timeout: float | None = None, block1_szx: int | None = None) -> None:
         """Make the client; `ack_timeout` in seconds, null leaves the crate's own."""
@@ -99,8 +102,18 @@ class CoapEndpoint(PeerClient):
         if payload:
             fields["payload"] = encode(payload)
         request = coap.RequestRequest.model_validate(fields)
-        finish = self._pending = self.begin("request", request, f"the {method} of {path} is answered")
-        return lambda within: Response.of(finish(within))
+        wait = self._begin("request", request, f"the {method} of {path} is answered")
+        return lambda within: Response.of(wait(within))
+
+    def _begin(self, op: str, request: BaseModel, expected: str) -> Callable[[float], dict[str, Any]]:
+        """As `begin`, and `surface` knows of it until it has ended."""
+        finish = self._pending = self.begin(op, request, expected)
+
+        def wait(within: float) -> dict[str, Any]:
+            self._pending = None
+            return finish(within)
+
+        return wait
 
     def surface(self) -> None:
         """Raise what the crate has reported of the request that is under way; nothing where it has not ended.
@@ -108,8 +121,9 @@ class CoapEndpoint(PeerClient):
         Raises:
             RefusedByCrate, FeatureUnsupported, CrateCrash: as named.
         """
-        with contextlib.suppress(CrateTimeout):
-            self._pending(_AT_ONCE)
+        if self._pending is not None:
+            with contextlib.suppress(CrateTimeout):
+                self._pending(_AT_ONCE)
 
     def observe(self, path: str, *, confirmable: bool = True) -> None:
         """Observe a resource."""
@@ -118,7 +132,7 @@ class CoapEndpoint(PeerClient):
     def begin_observe(self, path: str, *, confirmable: bool = True) -> Callable[[float], object]:
         """As `observe`, and returns at once: with a function that waits for its end, given seconds."""
         request = coap.ObserveRequest(path=_segments(path), confirmable=confirmable)
-        return self.begin("observe", request, f"the server takes the observation of {path}")
+        return self._begin("observe", request, f"the server takes the observation of {path}")
 
     def cancel_observe(self, path: str) -> None:
         """End an observation."""
