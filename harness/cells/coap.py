@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from harness.references.coap import NoAnswer, ReferenceClient, ReferenceServer, 
 CANONICAL_PORT = 5683
 #: Seconds in which a server that works at several requests at once has done with them all.
 QUIET = 0.5
+#: Seconds between two looks whether the crate has reported something in the place of sending.
+_GLANCE = 0.5
 #: Packets that a sentence names.
 _NAMED = 6
 
@@ -174,11 +177,14 @@ class CoapCell(PeerCell):
         Raises:
             CrateTimeout, or what the crate reports in the place of sending: none came.
         """
-        try:
-            return self.take(link.peer, lambda packet: packet.is_request, "the crate sends a request", within)
-        except CrateTimeout:
+        expected = "the crate sends a request"
+        end = time.monotonic() + self.remaining(within, expected)
+        while (left := end - time.monotonic()) > 0:
+            found = link.peer.receive_where(lambda packet: packet.is_request, min(_GLANCE, left))
+            if found is not None:
+                return found
             link.client.surface()
-            raise
+        raise CrateTimeout(f"the crate sent none within {within:g} s", expected=expected)
 
     def strays(self, peer: RawPeer) -> list[Packet]:
         """What the crate's server sends beside the answer to a request of ours, which it has to give.
