@@ -136,7 +136,7 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
 
 
 #: Peers of protocols without a broker; each release of the reference is a line, as releases of brokers are.
-_REFERENCES = ((Dialect.ZMTP, "pyzmq"),)
+_REFERENCES = (((Dialect.ZMTP,), "pyzmq"), ((Dialect.COAP_CLIENT, Dialect.COAP_SERVER), "aiocoap"))
 
 
 def load_peers() -> tuple[BrokerLine, ...]:
@@ -148,16 +148,22 @@ def load_peers() -> tuple[BrokerLine, ...]:
     references = tuple(
         BrokerLine(
             broker=package,
-            line=version(package).partition(".")[0],
+            line=_release_line(version(package)),
             profile=Profile.CI,
-            dialects=(dialect,),
+            dialects=dialects,
             image="",
             recipe="",
             version_prefix="",
         )
-        for dialect, package in _REFERENCES
+        for dialects, package in _REFERENCES
     )
     return load_lines() + references
+
+
+def _release_line(number: str) -> str:
+    """The part of a version that stays while nothing is broken: 27 of 27.3.0, 0.4 of 0.4.17."""
+    major, minor, *_ = number.split(".")
+    return major if major != "0" else f"{major}.{minor}"
 
 
 def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:

@@ -1,7 +1,7 @@
-"""Writes what a relay saw as a pcapng file that Wireshark opens as ordinary TCP over IPv4.
+"""Writes what a relay saw as a pcapng file that Wireshark opens as ordinary TCP or UDP over IPv4.
 
-The relay sees byte streams and no packets, so addresses, handshake, sequence numbers and closing are made here; ports
-are canonical, so that dissectors need no hint. Format: draft-ietf-opsawg-pcapng, sections 4.1 to 4.3.
+The relay of TCP sees byte streams and no packets, so addresses, handshake, sequence numbers and closing are made here;
+ports are canonical, so that dissectors need no hint. Format: draft-ietf-opsawg-pcapng, sections 4.1 to 4.3.
 """
 
 from __future__ import annotations
@@ -100,6 +100,20 @@ class TcpFlow:
         )  # fmt: skip
         self._capture.packet(_ipv4(source, target, 6, tcp + payload), comment)
         self._next[end] += len(payload) + (1 if flags & (SYN | FIN) else 0)
+
+
+class UdpFlow:
+    """The datagrams between a client, `a`, and a server, `b`, in a capture."""
+
+    def __init__(self, capture: Capture, client: tuple[str, int], server: tuple[str, int]) -> None:
+        self._capture = capture
+        self._ends = {"a": (client, server), "b": (server, client)}
+
+    def datagram(self, end: str, payload: bytes, comment: str = "") -> None:
+        """One datagram from the client (`a`) or the server (`b`); `comment` says what the relay did with it."""
+        (source, source_port), (target, target_port) = self._ends[end]
+        udp = struct.pack(">HHHH", source_port, target_port, 8 + len(payload), 0)
+        self._capture.packet(_ipv4(source, target, 17, udp + payload), comment)
 
 
 def _ipv4(source: str, target: str, protocol: int, payload: bytes) -> bytes:

@@ -21,8 +21,6 @@ from harness.wire import mqtt
 #: The broker refuses to subscribe to a topic whose second and last level is this one.
 DENIED = "denied"
 USERNAME, PASSWORD = "probe", "open-sesame"
-#: Where a scripted peer answers in the broker's place.
-SCRIPTED = Door("scripted")
 
 
 class MqttCell(BrokerCell):

@@ -73,6 +73,15 @@ class PeerClient:
         deadline = self._cell.remaining(within or CALL_DEADLINE * 2, expected)
         return self._process.call(request, op=op, deadline=deadline, expected=expected)
 
+    def begin(self, op: str, request: BaseModel, expected: str) -> Callable[[float], dict[str, Any]]:
+        """Ask for an operation and return at once: with a function that waits for its end, given seconds."""
+        self._process.begin(request, op=op)
+
+        def finish(within: float) -> dict[str, Any]:
+            return self._process.finish(op=op, deadline=self._cell.remaining(within, expected), expected=expected)
+
+        return finish
+
     def next_event(self, name: str, within: float, expected: str) -> dict[str, Any] | None:
         """The next event of this name; null where none came within `within` seconds."""
         left = self._cell.remaining(within, expected)
@@ -155,17 +164,24 @@ class PeerCell(Cell):
             server_port: the protocol's canonical port, for the capture.
             listen, tls: as `Relay` has them.
         """
-        number = int(hashlib.sha256(self.token.encode()).hexdigest(), 16)
         self._relays[name] = Relay(
             self._bench.relays,
             ("127.0.0.1", port),
-            self._folder / (f"wire-{name}.pcapng" if name else "wire.pcapng"),
-            client_address=f"127.1.{number % 256}.{number // 256 % 254 + 1}",
+            self._capture_file(name),
+            client_address=self._client_address(),
             server_port=server_port,
             listen=listen,
             tls=tls,
         )
         return self._relays[name]
+
+    def _capture_file(self, name: str) -> Path:
+        return self._folder / (f"wire-{name}.pcapng" if name else "wire.pcapng")
+
+    def _client_address(self) -> str:
+        """The client's address in captures, which is the attempt's own."""
+        number = int(hashlib.sha256(self.token.encode()).hexdigest(), 16)
+        return f"127.1.{number % 256}.{number // 256 % 254 + 1}"
 
     def _start_client(self, door: Door = PLAIN) -> tuple[ProbeProcess, str]:
         """A probe that has introduced itself and can resolve the door's host, and a name for its client."""

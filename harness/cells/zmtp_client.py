@@ -62,18 +62,9 @@ class ZmtpClient(PeerClient):
         """Close every socket, end the context and make another; `explicit` as the wire has it."""
         self.call("terminate", zmtp.TerminateRequest(explicit=explicit), "the context ends", within)
 
-    def begin_terminate(self) -> Callable[[float], None]:
+    def begin_terminate(self) -> Callable[[float], object]:
         """As `terminate`, and returns at once: with a function that waits for the end, given seconds."""
         return self.begin("terminate", zmtp.TerminateRequest(), "the context ends")
-
-    def begin(self, op: str, request: Any, expected: str) -> Callable[[float], Any]:
-        """Ask for an operation and return at once: with a function that waits for its end, given seconds."""
-        self._process.begin(request, op=op)
-
-        def finish(within: float) -> Any:
-            return self._process.finish(op=op, deadline=self._cell.remaining(within, expected), expected=expected)
-
-        return finish
 
     def interrupt(self, times: int) -> None:
         """Send the process SIGUSR1, which it handles, this many times."""

@@ -1,4 +1,4 @@
-"""Operations and events of CoAP clients and servers (RFC 7252, 7641, 7959)."""
+"""Operations and events of CoAP clients and servers (RFC 7252, 7641, 7959, 6690)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from harness.model import Dialect
 from harness.wire.messages import Base64, Empty, Strict
 from harness.wire.operations import Event, Operation, Vocabulary
 
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+
 
 class Option(Strict):
     """One option, as it stands on the wire."""
@@ -18,78 +20,94 @@ class Option(Strict):
     value: Base64
 
 
-class Dtls(Strict):
-    """Encrypt with DTLS: a pre-shared key, or PEM certificates."""
-
-    identity: str | None = None
-    key: Base64 | None = None
-    ca: str | None = None
-    certificate: str | None = None
-    private_key: str | None = None
-
-
 class OpenRequest(Strict):
-    """Make a client for one server; nothing is sent yet, except a DTLS handshake."""
+    """Make a client for one server; nothing is sent yet."""
 
     host: str
     port: int = Field(ge=1, le=65535)
-    dtls: Dtls | None = None
-    ack_timeout_ms: int | None = Field(default=None, description="ACK_TIMEOUT, where the crate lets it be set")
+    ack_timeout_ms: int | None = Field(
+        default=None, ge=1, description="ACK_TIMEOUT (RFC 7252, section 4.8); null: the crate's own"
+    )
+    block1_szx: int | None = Field(
+        default=None, ge=0, le=6, description="bodies go in blocks of 2**(szx+4) bytes; null: the crate's own size"
+    )
 
 
 class RequestRequest(Strict):
     """Send one request; replies with the response once it is complete (all blocks)."""
 
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Method
     path: list[str] = Field(default_factory=list, description="Uri-Path segments")
     query: list[str] = Field(default_factory=list, description="Uri-Query parts")
     confirmable: bool = True
     token: Base64 | None = Field(default=None, description="null: the crate chooses")
-    options: list[Option] = Field(default_factory=list)
+    options: list[Option] = Field(default_factory=list, description="beside Uri-Path and Uri-Query")
     payload: Base64 = ""
-    block_szx: int | None = Field(default=None, ge=0, le=6, description="block size 2**(szx+4) bytes")
-    timeout_ms: int = Field(default=5000, description="milliseconds that the client is told to wait")
 
 
 class Response(Strict):
     """A response or a notification."""
 
     code: str = Field(description="class.detail, for example 2.05")
-    token: Base64 | None = None
     options: list[Option]
     payload: Base64
 
 
 class ObserveRequest(Strict):
-    """Register an observation; replies with the first response, notifications are events."""
+    """Observe a resource; replies when the server accepted that. Every response, the first one too, is an event."""
 
     path: list[str]
     confirmable: bool = True
 
 
 class CancelObserveRequest(Strict):
-    """End the observation of a path, by `forget` (RST at the next notification) or `deregister` (Observe=1)."""
+    """End the observation of a path, in the crate's own way; replies when the crate was told."""
 
     path: list[str]
-    how: Literal["forget", "deregister"] = "deregister"
 
 
 class Notification(Strict):
-    """A notification of an observed resource."""
+    """A response to an observation was delivered to the application, or an error in its place."""
 
     path: list[str]
-    response: Response
+    response: Response | None = None
+    error: str | None = Field(default=None, description="the crate's own words")
 
 
-class PingRequest(Strict):
-    """Send an empty confirmable message; replies at the RST (RFC 7252, section 4.3)."""
+class DiscoverRequest(Strict):
+    """Ask for /.well-known/core and read what comes, as the crate does it."""
+
+    query: list[str] = Field(default_factory=list, description="filters, for example rt=temperature")
+
+
+class Attribute(Strict):
+    """An attribute of a link."""
+
+    name: str
+    value: str | None = Field(default=None, description="null: a flag, such as obs")
+
+
+class Link(Strict):
+    """One link, as the crate has read it."""
+
+    href: str
+    attributes: list[Attribute]
+
+
+class DiscoverReply(Strict):
+    """The links."""
+
+    links: list[Link]
 
 
 class ServeRequest(Strict):
-    """Start the crate's server on an ephemeral port with the resources that WIRE.md lists; replies when it listens."""
+    """Start the crate's server on 127.0.0.1 and a port that the system picks; replies when it listens.
 
-    host: str = "127.0.0.1"
-    dtls: Dtls | None = None
+    It serves /store, /a/b/c, /obs and /slow. For each of them it keeps a body: PUT sets it (2.04), GET gives it (2.05,
+    or 4.04 where there is none), DELETE removes it (2.02), POST answers 2.04 with the body that it got and keeps
+    nothing. /slow answers after 4 seconds. Where the crate describes resources at /.well-known/core, /store has the
+    resource type `kept here` and the content format 42, /obs the resource type `watched` and the flag `obs`.
+    """
 
 
 class ServeReply(Strict):
@@ -98,22 +116,13 @@ class ServeReply(Strict):
     port: int
 
 
-class NotifyRequest(Strict):
-    """Change the observable resource of the server, so that its observers are notified."""
-
-    payload: Base64
-
-
 class Served(Strict):
-    """The server's handler ran for one request; one event for each run, so that duplicates show."""
+    """The application's handler ran for a request; one event for each run, so that duplicates show."""
 
     method: str
     path: list[str]
+    query: list[str]
     payload: Base64
-
-
-class CloseRequest(Strict):
-    """Drop the client or the server."""
 
 
 VOCABULARY = Vocabulary(
@@ -122,12 +131,10 @@ VOCABULARY = Vocabulary(
     operations=(
         Operation("open", OpenRequest),
         Operation("request", RequestRequest, Response),
-        Operation("observe", ObserveRequest, Response),
-        Operation("cancel_observe", CancelObserveRequest),
-        Operation("ping", PingRequest),
+        Operation("observe", ObserveRequest),
+        Operation("cancel_observe", CancelObserveRequest, Empty),
+        Operation("discover", DiscoverRequest, DiscoverReply),
         Operation("serve", ServeRequest, ServeReply),
-        Operation("notify", NotifyRequest),
-        Operation("close", CloseRequest, Empty),
     ),
     events=(Event("notification", Notification), Event("served", Served)),
 )

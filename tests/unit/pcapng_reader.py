@@ -1,4 +1,4 @@
-"""Reads pcapng independently of harness.pcapng: blocks by draft-ietf-opsawg-pcapng, then IPv4 and TCP by their RFCs."""
+"""Reads pcapng independently of harness.pcapng: blocks by draft-ietf-opsawg-pcapng, IPv4, TCP and UDP by their RFCs."""
 
 from __future__ import annotations
 
@@ -54,8 +54,28 @@ def options(data: bytes) -> dict[int, bytes]:
     return found
 
 
+@dataclass(frozen=True)
+class UdpPacket:
+    """One datagram of a capture."""
+
+    source: str
+    target: str
+    payload: bytes
+    comment: str
+
+
 def segments(file: Path) -> list[Segment]:
     """All packets of a capture that holds TCP over IPv4 without a link layer."""
+    return [_segment(*found) for found in _packets(file)]
+
+
+def datagrams(file: Path) -> list[UdpPacket]:
+    """All packets of a capture that holds UDP over IPv4 without a link layer."""
+    return [_datagram(packet, comment) for _, packet, comment in _packets(file)]
+
+
+def _packets(file: Path) -> list[tuple[int, bytes, str]]:
+    """Time, bytes and comment of every packet."""
     found = []
     for number, (kind, body) in enumerate(blocks(file.read_bytes())):
         if number == 0:
@@ -72,25 +92,39 @@ def segments(file: Path) -> list[Segment]:
             assert captured == original
             padded = captured + -captured % 4
             comment = options(body[20 + padded :]).get(1, b"").decode()
-            found.append(_segment((high << 32) + low, body[20 : 20 + captured], comment))
+            found.append(((high << 32) + low, body[20 : 20 + captured], comment))
     return found
 
 
-def _segment(time_ns: int, packet: bytes, comment: str) -> Segment:
+def _ends(packet: bytes, protocol: int) -> tuple[str, str]:
+    """Source and target, with ports, of a packet whose IPv4 header is in order."""
     assert packet[0] == 0x45
     assert struct.unpack_from(">H", packet, 2) == (len(packet),)
-    assert packet[9] == 6
+    assert packet[9] == protocol
     folded = sum(struct.unpack(">10H", packet[:20]))
     while folded > 0xFFFF:
         folded = (folded & 0xFFFF) + (folded >> 16)
     assert folded == 0xFFFF, "the header's checksum"
-    source_port, target_port, seq, ack, length, flags = struct.unpack_from(">HHIIBB", packet, 20)
-    assert length == 5 << 4
     source, target = (ipaddress.IPv4Address(packet[start : start + 4]) for start in (12, 16))
+    source_port, target_port = struct.unpack_from(">HH", packet, 20)
+    return f"{source}:{source_port}", f"{target}:{target_port}"
+
+
+def _datagram(packet: bytes, comment: str) -> UdpPacket:
+    source, target = _ends(packet, 17)
+    length, checksum = struct.unpack_from(">HH", packet, 24)
+    assert (length, checksum) == (len(packet) - 20, 0)
+    return UdpPacket(source, target, packet[28:], comment)
+
+
+def _segment(time_ns: int, packet: bytes, comment: str) -> Segment:
+    source, target = _ends(packet, 6)
+    seq, ack, length, flags = struct.unpack_from(">IIBB", packet, 24)
+    assert length == 5 << 4
     return Segment(
         time_ns,
-        f"{source}:{source_port}",
-        f"{target}:{target_port}",
+        source,
+        target,
         seq,
         ack,
         frozenset(name for bit, name in _FLAGS.items() if flags & bit),

@@ -70,7 +70,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>
     decode(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-/// Bytes inside of other types, such as an `Option`.
+/// Bytes, which the contract carries in base64; for optional ones, and for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 

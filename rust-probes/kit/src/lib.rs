@@ -7,6 +7,7 @@
 
 pub mod amqp;
 pub mod base64;
+pub mod coap;
 pub mod digits;
 pub mod events;
 pub mod kafka;

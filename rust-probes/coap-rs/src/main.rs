@@ -1,0 +1,208 @@
+//! The probe of [coap](https://docs.rs/coap/0.29.0/coap/), a CoAP client and server.
+//!
+//! - `open` is [`UdpCoAPClient::new`](https://docs.rs/coap/0.29.0/coap/client/struct.CoAPClient.html#method.new), with
+//!   `set_receive_timeout`, which the crate takes for ACK_TIMEOUT, and `set_block1_size` where the harness asks for them.
+//! - `request` is [`RequestBuilder`](https://docs.rs/coap/0.29.0/coap/request/struct.RequestBuilder.html) and
+//!   [`CoAPClient::send`](https://docs.rs/coap/0.29.0/coap/client/struct.CoAPClient.html#method.send), which
+//!   [`CoAPClient::request`](https://docs.rs/coap/0.29.0/coap/client/struct.CoAPClient.html#method.request) is made of.
+//! - `observe` and `cancel_observe` follow the
+//!   [client example](https://docs.rs/crate/coap/0.29.0/source/examples/client.rs), with `observe_with` for what is not
+//!   confirmable.
+//! - `discover` is [`UdpCoAPClient::discover`](https://docs.rs/crate/coap/0.29.0/source/README.md), as the README has it.
+//! - `serve` is in [`server`].
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coap::client::ObserveMessage;
+use coap::request::{CoapRequest, RequestBuilder};
+use coap::UdpCoAPClient;
+use coap_lite::{CoapOption, Packet, RequestType};
+use kit::base64::Bytes;
+use kit::coap::{Attribute, Event, Events, Link, Method, Observe, Open, Request, Response};
+use kit::{Failure, Info};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+fn main() -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => Arc::new(runtime),
+        Err(error) => {
+            eprintln!("tokio's runtime cannot be made: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let info = Info {
+        krate: "coap",
+        lock: include_str!("../Cargo.lock"),
+        dialects: &["coap-client", "coap-server"],
+        ops: kit::coap::OPS,
+        settings: vec![],
+        assembled: &[],
+    };
+    kit::coap::serve(info, |events| Probe {
+        events,
+        runtime,
+        client: None,
+        observations: BTreeMap::new(),
+    })
+}
+
+struct Probe {
+    events: Events,
+    runtime: Arc<Runtime>,
+    client: Option<Client>,
+    observations: BTreeMap<Vec<String>, oneshot::Sender<ObserveMessage>>,
+}
+
+struct Client {
+    crates: UdpCoAPClient,
+    server: String,
+}
+
+impl Probe {
+    fn client(&self) -> Result<&Client, Failure> {
+        let found = self.client.as_ref();
+        found.ok_or_else(|| Failure::state("there is no client: `open` comes first"))
+    }
+}
+
+impl kit::coap::Endpoint for Probe {
+    fn open(&mut self, request: Open) -> Result<(), Failure> {
+        let server = format!("{}:{}", request.host, request.port);
+        let mut client = self
+            .runtime
+            .block_on(UdpCoAPClient::new(&server))
+            .map_err(failure)?;
+        if let Some(milliseconds) = request.ack_timeout_ms {
+            client.set_receive_timeout(Duration::from_millis(milliseconds));
+        }
+        if let Some(szx) = request.block1_szx {
+            client.set_block1_size(1 << (szx + 4));
+        }
+        self.client = Some(Client {
+            crates: client,
+            server,
+        });
+        Ok(())
+    }
+
+    fn request(&mut self, request: Request) -> Result<Response, Failure> {
+        let client = &self.client()?.crates;
+        let built = build(&request);
+        let response = self.runtime.block_on(client.send(built)).map_err(failure)?;
+        Ok(response_of(&response.message))
+    }
+
+    fn observe(&mut self, request: Observe) -> Result<(), Failure> {
+        let client = &self.client()?.crates;
+        let path = request.path.join("/");
+        let events = self.events.clone();
+        let of = request.path.clone();
+        let handler = move |result: io::Result<Packet>| {
+            let (response, error) = match result {
+                Ok(message) => (Some(response_of(&message)), None),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            events.push(Event::Notification {
+                path: of.clone(),
+                response,
+                error,
+            });
+        };
+        let ending = if request.confirmable {
+            self.runtime.block_on(client.observe(&path, handler))
+        } else {
+            let get = RequestBuilder::new(&path, RequestType::Get).confirmable(false);
+            self.runtime
+                .block_on(client.observe_with(get.build(), handler))
+        };
+        self.observations
+            .insert(request.path, ending.map_err(failure)?);
+        Ok(())
+    }
+
+    fn cancel_observe(&mut self, path: Vec<String>) -> Result<(), Failure> {
+        let Some(ending) = self.observations.remove(&path) else {
+            return Err(Failure::state("there is no such observation"));
+        };
+        ending
+            .send(ObserveMessage::Terminate)
+            .map_err(|_| Failure::krate("the observation is over already"))
+    }
+
+    fn discover(&mut self, query: Vec<String>) -> Result<Vec<Link>, Failure> {
+        let mut url = format!("coap://{}", self.client()?.server);
+        if !query.is_empty() {
+            url = format!("{url}?{}", query.join("&"));
+        }
+        let links = self.runtime.block_on(UdpCoAPClient::discover(&url));
+        Ok(links.map_err(failure)?.into_iter().map(link).collect())
+    }
+
+    fn serve(&mut self) -> Result<u16, Failure> {
+        server::start(&self.runtime, self.events.clone()).map_err(failure)
+    }
+}
+
+fn build(request: &Request) -> CoapRequest<SocketAddr> {
+    let path = request.path.join("/");
+    let method = match request.method {
+        Method::Get => RequestType::Get,
+        Method::Post => RequestType::Post,
+        Method::Put => RequestType::Put,
+        Method::Delete => RequestType::Delete,
+    };
+    let queries = request.query.iter().map(|part| part.clone().into_bytes());
+    let options = request
+        .options
+        .iter()
+        .map(|option| (CoapOption::from(option.number), option.value.clone()));
+    let payload = Some(&request.payload).filter(|payload| !payload.is_empty());
+    RequestBuilder::new(&path, method)
+        .queries(queries.collect())
+        .options(options.collect())
+        .token(request.token.clone().map(|Bytes(token)| token))
+        .confirmable(request.confirmable)
+        .data(payload.cloned())
+        .build()
+}
+
+fn response_of(message: &Packet) -> Response {
+    let options = message.options().flat_map(|(number, values)| {
+        values.iter().map(|value| kit::coap::CoapOption {
+            number: *number,
+            value: value.clone(),
+        })
+    });
+    Response {
+        code: message.header.get_code(),
+        options: options.collect(),
+        payload: message.payload.clone(),
+    }
+}
+
+fn link(found: coap::discovery::Link) -> Link {
+    let attributes = found.attributes.into_iter();
+    Link {
+        href: found.href,
+        attributes: attributes
+            .map(|(name, value)| Attribute { name, value })
+            .collect(),
+    }
+}
+
+fn failure(error: impl Into<io::Error> + Display) -> Failure {
+    let error = error.into();
+    match error.kind() {
+        ErrorKind::TimedOut => Failure::timeout(error).indefinite(),
+        _ => Failure::krate(error).indefinite(),
+    }
+}

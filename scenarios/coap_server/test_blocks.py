@@ -1,0 +1,126 @@
+"""Bodies that are larger than a message (RFC 7959)."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cells.coap import CoapCell
+from harness.cells.coap_client import Response
+from harness.cells.peer import DELIVERY, described
+from harness.model import Consequence, Dialect, Level, Requirement
+from harness.peers.coap import Block, Opt, request
+from harness.scenario import scenario
+
+_BLOCK2 = "https://www.rfc-editor.org/rfc/rfc7959#section-2.4"
+_BLOCK1 = "https://www.rfc-editor.org/rfc/rfc7959#section-2.5"
+_INCOMPLETE = "https://www.rfc-editor.org/rfc/rfc7959#section-2.9.2"
+_BODY = 2500
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.CORE,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_BLOCK_02", "TD_COAP_BLOCK_03", _BLOCK1, _BLOCK2],
+)
+def test_takes_and_gives_a_body_in_blocks(cell: CoapCell) -> None:
+    """A body that is larger than a block reaches the application whole, and comes back whole."""
+    service = cell.serve()
+    client, body = cell.reference_client(service), cell.payload(_BODY)
+    cell.ask(client, "PUT", "/store", payload=body)
+    served = service.crate.next_served(DELIVERY)
+    cell.expect(
+        served is not None and served.payload == body,
+        expected=f"the application gets {described(body)}",
+        observed=f"{served}",
+    )
+    got = cell.ask(client, "GET", "/store")
+    told = Response(got.code, got.payload)
+    cell.expect(told == Response("2.05", body), expected=f"{Response('2.05', body)}", observed=f"{told}")
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_BLOCK_04", "TD_COAP_BLOCK_05", "https://www.rfc-editor.org/rfc/rfc7959#section-2.7"],
+)
+def test_takes_and_gives_bodies_in_one_request(cell: CoapCell) -> None:
+    """A POST whose body and whose response's body are larger than a block is answered whole."""
+    service = cell.serve()
+    body = cell.payload(_BODY)
+    got = cell.ask(cell.reference_client(service), "POST", "/store", payload=body)
+    told = Response(got.code, got.payload)
+    cell.expect(told == Response("2.04", body), expected=f"{Response('2.04', body)}", observed=f"{told}")
+
+
+@pytest.mark.parametrize("szx", [2, 0], ids=["64-bytes", "16-bytes"])
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["TD_COAP_BLOCK_01", "TD_COAP_BLOCK_06", _BLOCK2],
+)
+def test_gives_small_blocks(cell: CoapCell, szx: int) -> None:
+    """Where a request asks for a size of blocks, the response has blocks of that size, one for each request."""
+    service = cell.serve()
+    body = cell.payload(200)
+    cell.ask(cell.reference_client(service), "PUT", "/store", payload=body)
+    peer, size, got = cell.raw_client(service), 16 << szx, b""
+    while len(got) < len(body):
+        number = len(got) // size
+        asked = request("CON", "GET", "/store", options=((Opt.BLOCK2, Block(number, False, szx).value()),))
+        answer = cell.exchange(peer, asked, f"a response to {asked}")
+        wanted = Block(number, (number + 1) * size < len(body), szx)
+        cell.expect(answer.block(Opt.BLOCK2) == wanted, expected=f"Block2 {wanted}, to {asked}", observed=f"{answer}")
+        got += answer.payload
+    cell.expect(got == body, expected=described(body), observed=described(got))
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["TD_COAP_BLOCK_06", _BLOCK1],
+)
+def test_takes_small_blocks(cell: CoapCell) -> None:
+    """Blocks of 16 bytes are each acknowledged with their number, and make one body."""
+    service = cell.serve()
+    peer, body = cell.raw_client(service), cell.payload(56)
+    for number in range(4):
+        block = Block(number, number < 3, 0)
+        part = body[number * 16 : (number + 1) * 16]
+        asked = request("CON", "PUT", "/store", part, ((Opt.BLOCK1, block.value()),))
+        answer = cell.exchange(peer, asked, f"a response to {asked}")
+        told = answer.block(Opt.BLOCK1)
+        cell.expect(
+            answer.code == ("2.31" if block.more else "2.04") and told is not None and told.number == number,
+            expected=f"{'2.31' if block.more else '2.04'} with block {number}, to {asked}",
+            observed=f"{answer}",
+        )
+    served = service.crate.next_served(DELIVERY)
+    cell.expect(
+        served is not None and served.payload == body,
+        expected=f"the application gets {described(body)}",
+        observed=f"{served}",
+    )
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_INCOMPLETE],
+)
+def test_notices_that_blocks_are_missing(cell: CoapCell) -> None:
+    """A last block whose predecessors never came does not make a body; it is answered with an error, 4.08."""
+    service = cell.serve()
+    asked = request("CON", "PUT", "/store", cell.payload(10), ((Opt.BLOCK1, Block(2, False, 0).value()),))
+    answer = cell.exchange(cell.raw_client(service), asked, f"a response to {asked}")
+    cell.expect(answer.code.startswith("4."), expected=f"4.08, to {asked}", observed=f"{answer}")
+    cell.expect_served(service, 0, expected="the application gets no request")
