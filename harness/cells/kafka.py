@@ -29,6 +29,8 @@ DELIVERY = 15.0
 IDLE = 20.0
 #: Seconds that a broker may take to serve its topics again; a busy machine needs ten times what an idle one does.
 _SERVED = 60.0
+#: Seconds in which the broker has compacted a topic: its cleaner looks for work every 15 s.
+_COMPACTED = 60.0
 #: The way to the second broker of a cluster; PLAIN leads to the first.
 _SECOND = Door("second", listener="probe1")
 #: Seconds that a cell may wait until another one is done with the broker's listeners.
@@ -80,6 +82,15 @@ class KafkaCell(BrokerCell):
         """Delete a topic of this attempt and create it again."""
         self.reference.delete_topic(topic)
         self.reference.create_topic(topic, self._topics[topic])
+
+    def await_compacted(self, topic: str, offsets: Sequence[int]) -> None:
+        """Wait until the topic holds records at these offsets alone."""
+        end = time.monotonic() + _COMPACTED
+        while (found := [record.offset for record in self.reference.read_all(topic)]) != list(offsets):
+            if time.monotonic() > end:
+                raise BrokerFailed(f"{topic} was not compacted within {_COMPACTED:g} s: it has the offsets {found}")
+            time.sleep(0.2)
+        self.remark(f"the topic was compacted: it has the offsets {found}")
 
     def user(self, mechanism: str) -> Sasl:
         """A user whom the broker knows, for PLAIN the one in its settings, for SCRAM a new one."""

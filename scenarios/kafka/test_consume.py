@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from harness.cells.kafka import KafkaCell
@@ -296,6 +298,34 @@ def test_passes_over_gaps_in_offsets(cell: KafkaCell) -> None:
     client.consume(topic, start="earliest")
     wanted = [Delivered(r.key, r.value, topic=topic, offset=2 * number) for number, r in enumerate(records)]
     cell.expect_delivered(client, wanted, expected="the crate delivers the records at offsets 0, 2 and 4")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/documentation/#compaction"],
+    deadline=120.0,
+    timer=60.0,
+)
+def test_consumes_a_compacted_topic(cell: KafkaCell) -> None:
+    """Of a compacted topic the records that are left are delivered, with the offsets that they always had."""
+    topic = cell.topic(configs={"cleanup.policy": "compact", "segment.ms": "1000", "min.cleanable.dirty.ratio": "0"})
+    # An hour lies between the batches and the last record, so that it begins a segment, which is never compacted.
+    now = int(time.time() * 1000)
+    batches = [["one", "two"], ["one", "two", "three", "one", "three"]]
+    for keys in batches:
+        old = [Written(key.encode(), cell.payload(), timestamp_ms=now - 3_600_000) for key in keys]
+        cell.reference.produce(topic, old)
+    last = Written(b"last", cell.payload(), timestamp_ms=now)
+    cell.reference.produce(topic, [last])
+    cell.await_compacted(topic, [3, 5, 6, 7])
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    wanted = {3: old[1], 5: old[3], 6: old[4], 7: last}
+    left = [Delivered(record.key, record.value, topic=topic, offset=offset) for offset, record in wanted.items()]
+    cell.expect_delivered(client, left, expected="the crate delivers the records at offsets 3, 5, 6 and 7")
 
 
 @scenario(

@@ -36,6 +36,7 @@ _placed = scenario(
     requirement=Requirement.PRACTICE,
     consequence=Consequence.INTEROP,
     spec=["https://kafka.apache.org/documentation/#producerconfigs_partitioner.class"],
+    features=["partitioner"],
     deadline=45.0,
 )
 
@@ -64,6 +65,7 @@ def test_produces(cell: KafkaCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_PRODUCE],
+    features=["fewer-acks"],
     deadline=45.0,
 )
 def test_produces_with_fewer_acks(cell: KafkaCell, acks: str) -> None:

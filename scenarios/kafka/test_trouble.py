@@ -9,6 +9,8 @@ from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario
 
+#: Seconds in which Kafka's own producer tells whether a record was sent (delivery.timeout.ms), and ten more.
+_TOLD = 130.0
 _ERRORS = "https://kafka.apache.org/protocol.html#protocol_error_codes"
 
 
@@ -99,3 +101,27 @@ def test_consumes_a_record_beyond_its_fetch_limit(cell: KafkaCell) -> None:
     client.consume(topic, start="earliest", fetch_max_bytes=1000)
     wanted = [Delivered(r.key, r.value, offset=number) for number, r in enumerate(records)]
     cell.expect_delivered(client, wanted, expected="the crate delivers the large record and the next one")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["https://kafka.apache.org/documentation/#producerconfigs_delivery.timeout.ms"],
+    deadline=_TOLD + 60.0,
+    timer=_TOLD,
+)
+def test_notices_a_silent_broker(cell: KafkaCell) -> None:
+    """On a connection that has gone dead without a sign, producing ends in an error within 130 seconds.
+
+    The relay holds everything back in both directions, as a half-open connection does, and new connections too.
+    """
+    topic = cell.topic()
+    client = cell.connected()
+    client.produce(topic, Written(b"key", cell.payload()))
+    cell.relay().hold("ab")
+    cell.expect_refused(
+        lambda: client.produce(topic, Written(b"key", cell.payload()), within=_TOLD),
+        expected=f"producing ends in an error within {_TOLD:g} s, as nobody answers",
+    )
