@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cells.amqp_client import AmqpClient, Delivered, from_reference
 from harness.cells.broker import BrokerCell
-from harness.cells.doors import SCRIPTED
+from harness.cells.doors import PLAIN, SCRIPTED, Door
 from harness.errors import BrokerFailed, Mismatch
 from harness.peers.amqp import Script, ScriptedBroker
 from harness.references.amqp import AmqpReference
@@ -30,13 +30,13 @@ class AmqpCell(BrokerCell):
 
     # -- who takes part ----------------------------------------------------------------------------
 
-    def client(self) -> AmqpClient:
-        """Another client of the crate, not connected yet."""
-        return AmqpClient(self, *self._start_client())
+    def client(self, door: Door = PLAIN) -> AmqpClient:
+        """Another client of the crate, which can go through `door` and is not connected yet."""
+        return AmqpClient(self, *self._start_client(door))
 
     def connected(self, **options: Any) -> AmqpClient:
         """Another client of the crate, connected; `options` as `AmqpClient.connect` has them."""
-        client = self.client()
+        client = self.client(options.get("door", PLAIN))
         client.connect(**options)
         return client
 

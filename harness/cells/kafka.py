@@ -107,13 +107,13 @@ class KafkaCell(BrokerCell):
 
     # -- who takes part ----------------------------------------------------------------------------
 
-    def client(self) -> KafkaClient:
-        """Another client of the crate, not connected yet."""
-        return KafkaClient(self, *self._start_client(), self.bootstrap)
+    def client(self, door: Door = PLAIN) -> KafkaClient:
+        """Another client of the crate, which can go through `door` and is not connected yet."""
+        return KafkaClient(self, *self._start_client(door), self.bootstrap)
 
     def connected(self, **options: Any) -> KafkaClient:
         """Another client of the crate, connected; `options` as `KafkaClient.connect` has them."""
-        client = self.client()
+        client = self.client(options.get("door", PLAIN))
         client.connect(**options)
         return client
 
@@ -206,7 +206,8 @@ class KafkaCell(BrokerCell):
     def bootstrap(self, door: Door) -> list[str]:
         """The addresses that the crate's client is given; of a cluster those of all brokers."""
         doors = [PLAIN, _SECOND] if self.scenario.cluster else [door]
-        return [f"{RELAY_HOST}:{self.relay(each).endpoint[1]}" for each in doors]
+        host = door.host if door.addresses else RELAY_HOST
+        return [f"{host}:{self.relay(each).endpoint[1]}" for each in doors]
 
     def _kill_leader(self, topic: str) -> None:
         """Kill the broker that leads the topic's first partition, and wait until the other one does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import Delivered
-from harness.cells.doors import IPV6
+from harness.cells.doors import IPV6, SECOND_ADDRESS
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
@@ -49,3 +49,19 @@ def test_works_over_ipv6(cell: AmqpCell) -> None:
     cell.expect_received(reader, [Delivered(outward)], expected="what the client publishes arrives")
     reader.publish(name, inward)
     cell.expect_message(client.get(name, no_ack=True), Delivered(inward), expected="what others publish arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.INTEROP,
+    spec=["RFC 1123, section 2.3: try the addresses until one succeeds"],
+)
+def test_tries_every_address(cell: AmqpCell) -> None:
+    """A host name whose first address refuses connections is reached by its second one."""
+    reader = cell.reference()
+    name, body = cell.queue(reader), cell.payload()
+    reader.publish(name, body)
+    client = cell.connected(door=SECOND_ADDRESS)
+    cell.expect_message(client.get(name, no_ack=True), Delivered(body), expected="what others publish arrives")

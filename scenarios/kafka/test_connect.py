@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.cells.doors import SECOND_ADDRESS
 from harness.cells.kafka import KafkaCell
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
@@ -42,6 +43,24 @@ def test_reports_an_unreachable_cluster(cell: KafkaCell) -> None:
     client = cell.client()
     cell.relay().refuse(True)
     cell.expect_refused(lambda: client.connect(within=60.0), expected="connecting ends in an error within 60 s")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.INTEROP,
+    spec=[
+        "RFC 1123, section 2.3: try the addresses until one succeeds",
+        "https://kafka.apache.org/documentation/#producerconfigs_client.dns.lookup",
+    ],
+    deadline=45.0,
+)
+def test_tries_every_address(cell: KafkaCell) -> None:
+    """A bootstrap address whose name's first address refuses connections is reached by its second one."""
+    topic = cell.topic()
+    topics = cell.connected(door=SECOND_ADDRESS).metadata()
+    cell.expect(topic in topics, expected="the metadata is loaded", observed="it lacks the topic")
 
 
 @scenario(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from typing import Any
@@ -245,6 +246,15 @@ class KnowsNoIpv6(ControlClient):
         if ":" in request.host:
             raise ProbeFailure(ErrorCode.IO, "no such address")
         return super().connect(request)
+
+
+class TriesOneAddress(ControlClient):
+    """Connects to the first address of a name alone."""
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Take the first."""
+        first = socket.getaddrinfo(request.host, request.port, type=socket.SOCK_STREAM)[0][4][0]
+        return super().connect(request.model_copy(update={"host": first}))
 
 
 class StumblesOverNotices(ControlClient):

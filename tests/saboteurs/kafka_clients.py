@@ -6,6 +6,7 @@ python -m tests.saboteurs.kafka_clients NAME
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import sys
 
@@ -180,6 +181,16 @@ class TellsAWrongOffset(ControlClient):
             for place in super().produce(request).placements
         ]
         return kafka.ProduceReply(placements=placements)
+
+
+class TriesOneAddress(ControlClient):
+    """The first address of a name is the only one."""
+
+    def connect(self, request: kafka.ConnectRequest) -> Empty:
+        """Take the first."""
+        host, _, port = request.bootstrap[0].partition(":")
+        first = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][4][0]
+        return super().connect(request.model_copy(update={"bootstrap": [f"{first}:{port}"]}))
 
 
 class TrustsAnyCertificate(ControlClient):

@@ -27,6 +27,7 @@ CASES = [
     # connecting
     Case("counts-one-partition", "loads_metadata", "one with 3; observed 1 and 1 partitions"),
     Case("ignores-errors", "reports_an_unreachable_cluster", "observed the crate reported success"),
+    Case("tries-one-address", "tries_every_address", "the client connects; observed connect ended with the error"),
     Case("counts-one-partition", "creates_a_topic", "a topic with 3 partitions; observed 1 partitions"),
     Case("hides-its-certificate", "shows_a_client_certificate", "connects; observed connect ended with"),
     Case("pretends-to-produce", "works_over_tls", "the record: .*; observed the topic holds nothing"),
