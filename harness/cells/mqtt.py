@@ -13,7 +13,6 @@ from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Dialect
 from harness.peers.mqtt import ScriptedBroker
-from harness.peers.mqtt5 import Script, ScriptedServer
 from harness.peers.mqtt_packets import Packet, PacketType
 from harness.references.mqtt import MqttReference
 from harness.wire import mqtt
@@ -79,13 +78,6 @@ class MqttCell(BrokerCell):
         self._closing.callback(self._scripted.close)
         self._open_relay(SCRIPTED.name, self._scripted.port, self.peer.canonical_port)
         return self._scripted
-
-    def scripted_server(self, script: Script) -> ScriptedServer:
-        """An MQTT 5 peer that acts by `script`, behind the door `SCRIPTED`."""
-        peer = ScriptedServer(script)
-        self._closing.callback(peer.close)
-        self._open_relay(SCRIPTED.name, peer.port, self.peer.canonical_port)
-        return peer
 
     # -- what can be observed ----------------------------------------------------------------------
 

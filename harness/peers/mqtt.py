@@ -12,11 +12,12 @@ import threading
 import time
 from dataclasses import dataclass
 
+from paho.mqtt.properties import Properties
+
 from harness.peers.mqtt_packets import Packet, PacketType, acknowledgement, connack, read_packet, suback, unsuback
 
 #: Seconds that an idle wait sleeps.
 _STEP = 0.02
-_GRANTED = 2
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,20 @@ class ScriptedBroker:
     Args:
         five: whether it speaks MQTT 5, and 3.1.1 otherwise.
         remembers: whether CONNACK says that there is a session, from the second connection on.
+        limits: the properties of CONNACK in MQTT 5.
         cuts_at: the first time that this comes, the connection is closed and nothing answered.
     """
 
-    def __init__(self, *, five: bool, remembers: bool = False, cuts_at: PacketType | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        five: bool,
+        remembers: bool = False,
+        limits: Properties | None = None,
+        cuts_at: PacketType | None = None,
+    ) -> None:
         self._five = five
+        self._limits = limits
         self._remembers = remembers
         self._cuts_at = cuts_at
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -132,13 +142,14 @@ class ScriptedBroker:
         number = packet.packet_id or 0
         match packet.type:
             case PacketType.CONNECT:
-                self.send(connack(session_present=self._remembers and self.connections > 1, five=self._five))
+                known = self._remembers and self.connections > 1
+                self.send(connack(session_present=known, five=self._five, properties=self._limits))
             case PacketType.PINGREQ:
                 self.send(Packet(PacketType.PINGRESP, 0, b""))
             case PacketType.SUBSCRIBE:
-                self.send(suback(number, bytes([_GRANTED] * packet.filters(five=self._five)), five=self._five))
+                self.send(suback(number, packet.codes(five=self._five), five=self._five))
             case PacketType.UNSUBSCRIBE:
-                self.send(unsuback(number, bytes(packet.filters(five=self._five)), five=self._five))
+                self.send(unsuback(number, packet.codes(five=self._five), five=self._five))
             case PacketType.PUBLISH if packet.qos:
                 self.send(acknowledgement(PacketType.PUBACK if packet.qos == 1 else PacketType.PUBREC, number))
             case PacketType.PUBREL:

@@ -1,13 +1,15 @@
 """MQTT control packets, as far as the scripted broker has to read and write them (3.1.1 and 5.0, chapters 2 and 3).
 
-By hand, because paho-mqtt has no codec apart from its client; tests hold it to what paho sends and takes. In 5.0 the
-properties are written as none, and are passed over where they are read.
+By hand, because paho-mqtt has no codec apart from its client; tests hold it to what paho sends and takes. The
+properties of 5.0 are written by paho's codec, and passed over where they are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+from paho.mqtt.properties import Properties
 
 #: Bytes that a remaining length may take (section 2.2.3).
 _LENGTH_BYTES = 4
@@ -60,6 +62,11 @@ class Packet:
         return bool(self.flags & 0b1000)
 
     @property
+    def retain(self) -> bool:
+        """Of a PUBLISH."""
+        return bool(self.flags & 0b0001)
+
+    @property
     def topic(self) -> bytes:
         """Of a PUBLISH."""
         return self.body[2 : 2 + int.from_bytes(self.body[:2], "big")]
@@ -77,16 +84,22 @@ class Packet:
                 return None
         return int.from_bytes(self.body[:2], "big")
 
-    def filters(self, *, five: bool) -> int:
-        """How many topic filters a SUBSCRIBE or UNSUBSCRIBE has; `five` where the client speaks MQTT 5."""
-        rest, number = self.body[2:], 0
-        if five:
-            rest = rest[1 + rest[0] :]  # no client here sends more properties than a one-byte length can tell
-        options = self.type is PacketType.SUBSCRIBE
+    def payload(self, *, five: bool) -> bytes:
+        """Of a PUBLISH."""
+        start = 2 + len(self.topic) + (2 if self.qos else 0)
+        return _without_properties(self.body[start:], five)
+
+    def codes(self, *, five: bool) -> bytes:
+        """What grants all that a SUBSCRIBE or UNSUBSCRIBE asks for: a code for each of its topic filters."""
+        rest, granted = _without_properties(self.body[2:], five), bytearray()
         while rest:
-            rest = rest[2 + int.from_bytes(rest[:2], "big") + options :]
-            number += 1
-        return number
+            rest = rest[2 + int.from_bytes(rest[:2], "big") :]
+            if self.type is PacketType.SUBSCRIBE:
+                granted.append(rest[0] & 0b11)
+                rest = rest[1:]
+            else:
+                granted.append(0)
+        return bytes(granted)
 
     def encoded(self) -> bytes:
         """As it goes over the wire."""
@@ -117,18 +130,25 @@ def read_packet(data: bytes) -> tuple[Packet, bytes] | None:
     return None
 
 
-def connack(*, session_present: bool, five: bool) -> Packet:
+def connack(*, session_present: bool, five: bool, properties: Properties | None = None) -> Packet:
     """The connection is accepted (section 3.2)."""
-    return Packet(PacketType.CONNACK, 0, bytes([session_present, 0]) + _no_properties(five))
+    return Packet(PacketType.CONNACK, 0, bytes([session_present, 0]) + _packed(five, properties))
 
 
 def publish(
-    topic: str, payload: bytes, *, qos: int = 0, packet_id: int = 0, dup: bool = False, five: bool = False
+    topic: str,
+    payload: bytes,
+    *,
+    qos: int = 0,
+    packet_id: int = 0,
+    dup: bool = False,
+    five: bool = False,
+    properties: Properties | None = None,
 ) -> Packet:
     """A message (section 3.3); `packet_id` counts where `qos` is not 0."""
     name = topic.encode()
     number = packet_id.to_bytes(2, "big") if qos else b""
-    head = len(name).to_bytes(2, "big") + name + number + _no_properties(five)
+    head = len(name).to_bytes(2, "big") + name + number + _packed(five, properties)
     return Packet(PacketType.PUBLISH, dup << 3 | qos << 1, head + payload)
 
 
@@ -139,13 +159,20 @@ def acknowledgement(kind: PacketType, packet_id: int) -> Packet:
 
 def suback(packet_id: int, codes: bytes, *, five: bool) -> Packet:
     """One code for each filter (section 3.9)."""
-    return Packet(PacketType.SUBACK, 0, packet_id.to_bytes(2, "big") + _no_properties(five) + codes)
+    return Packet(PacketType.SUBACK, 0, packet_id.to_bytes(2, "big") + _packed(five) + codes)
 
 
 def unsuback(packet_id: int, codes: bytes, *, five: bool) -> Packet:
     """Has codes in MQTT 5 alone (section 3.11)."""
-    return Packet(PacketType.UNSUBACK, 0, packet_id.to_bytes(2, "big") + (_no_properties(five) + codes) * five)
+    return Packet(PacketType.UNSUBACK, 0, packet_id.to_bytes(2, "big") + (_packed(five) + codes) * five)
 
 
-def _no_properties(five: bool) -> bytes:
-    return b"\0" if five else b""
+def _packed(five: bool, properties: Properties | None = None) -> bytes:
+    if not five:
+        return b""
+    return b"\0" if properties is None else bytes(properties.pack())  # type: ignore[no-untyped-call]
+
+
+def _without_properties(data: bytes, five: bool) -> bytes:
+    # No client here sends more properties than a length of one byte can tell.
+    return data[1 + data[0] :] if five else data

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
 from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.cells.peer import DELIVERY, listed
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
-from harness.peers.mqtt5 import Published, Script, ScriptedServer
+from harness.peers.mqtt_packets import Packet, publish
 from harness.scenario import scenario
 from harness.wire import mqtt5
 
@@ -167,28 +170,39 @@ def test_resolves_a_topic_alias(cell: MqttCell) -> None:
     The client allowed aliases; a scripted server introduces one with the first message and uses it for the second.
     """
     topic, first, second = cell.topic("long", "name"), cell.payload(), cell.payload()
-    cell.scripted_server(Script(aliased=(first, second)))
+    server = cell.scripted()
     client = cell.client()
     client.connect(door=SCRIPTED, properties=mqtt5.ConnectProperties(topic_alias_maximum=_ALIASES))
     client.subscribe(topic, qos=0)
+    alias = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    alias.TopicAlias = 1
+    server.send(publish(topic, first, five=True, properties=alias), publish("", second, five=True, properties=alias))
     cell.expect_delivered(
         client, [Delivered(topic, first), Delivered(topic, second)], expected="the crate delivers both under the topic"
     )
 
 
-def _published(cell: MqttCell, server: ScriptedServer, *, qos: int, retain: bool) -> list[Published]:
+def _published(cell: MqttCell, limits: Properties, *, qos: int, retain: bool) -> list[Packet]:
     """What comes of a publish that the server does not take, where a plain message follows it as the barrier."""
     topic, marker = cell.topic("out"), cell.payload()
+    server = cell.scripted(limits=limits)
     client = cell.client()
     client.connect(door=SCRIPTED)
     with contextlib.suppress(RefusedByCrate):  # telling the application is right
         client.publish(topic, cell.payload(), qos=qos, retain=retain)
     client.until_it_works(lambda: client.publish(topic, marker))
     cell.expect_soon(
-        lambda: "" if marker in [message.payload for message in server.published] else "it did not come",
+        lambda: "" if marker in [packet.payload(five=True) for packet in server.published()] else "it did not come",
         expected="the message that follows arrives",
     )
-    return [message for message in server.published if message.payload != marker]
+    return [packet for packet in server.published() if packet.payload(five=True) != marker]
+
+
+def _limits(**values: int) -> Properties:
+    limits = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(limits, name, value)
+    return limits
 
 
 @scenario(
@@ -201,7 +215,7 @@ def _published(cell: MqttCell, server: ScriptedServer, *, qos: int, retain: bool
 )
 def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
     """Where the server's Maximum QoS is 0, nothing is sent at QoS 1: the application is told, or it goes at QoS 0."""
-    sent = _published(cell, cell.scripted_server(Script(maximum_qos=0)), qos=1, retain=False)
+    sent = _published(cell, _limits(MaximumQoS=0), qos=1, retain=False)
     cell.expect(
         all(message.qos == 0 for message in sent),
         expected="no PUBLISH at a QoS above 0",
@@ -219,6 +233,6 @@ def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
 )
 def test_retains_nothing_where_the_server_cannot(cell: MqttCell) -> None:
     """Where the server says that it retains nothing, no PUBLISH with RETAIN=1 is sent."""
-    sent = _published(cell, cell.scripted_server(Script(retain_available=False)), qos=0, retain=True)
+    sent = _published(cell, _limits(RetainAvailable=0), qos=0, retain=True)
     retained = sum(message.retain for message in sent)
     cell.expect(not retained, expected="no PUBLISH with RETAIN=1", observed=f"the server got {retained}")
