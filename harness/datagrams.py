@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,6 @@ class DatagramRelay:
         self._seen: list[Datagram] = []
         self._counts = {"a": 0, "b": 0}
         self._faults: dict[tuple[str, int], _Fault] = {}
-        self._lost_from: dict[str, int] = {}
         self._sessions: dict[tuple[str, int], _Session] = {}
         self._socket = self.new_socket()
         self._socket.bind(("127.0.0.1", 0))
@@ -102,16 +101,6 @@ class DatagramRelay:
         """Do not pass these datagrams of `end` on."""
         for number in numbers:
             self._plan(end, number, _Fault("lost by the scenario", copies=0))
-
-    def lose_all(self, end: str, since: int = 0) -> None:
-        """Pass nothing of `end` on: from datagram `since` on, or from now on where that is 0."""
-        with self._changed:
-            self._lost_from[end] = since or self._counts[end] + 1
-
-    def heal(self, end: str) -> None:
-        """Pass on again what `end` sends from now on."""
-        with self._changed:
-            self._lost_from.pop(end, None)
 
     def repeat(self, end: str, number: int, copies: int = 2) -> None:
         """Pass this datagram on so many times, one right after the other."""
@@ -219,8 +208,6 @@ class DatagramRelay:
             number = self._counts[end] = self._counts[end] + 1
             self._seen.append(Datagram(end, number, time.monotonic(), data))
             fault = self._faults.pop((end, number), _Fault(""))
-            if number >= self._lost_from.get(end, number + 1):
-                fault = replace(fault, comment="lost by the scenario", copies=0, seconds=0.0, behind_next=False)
             self._changed.notify_all()
         return fault
 

@@ -192,7 +192,8 @@ def test_knows_the_newest_notification(cell: CoapCell) -> None:
     """A notification that another one has overtaken is not delivered after it, as it is older."""
     link, asked = _watched_raw(cell)
     newer, older, last = cell.payload(), cell.payload(), cell.payload()
-    for number, body in ((11, newer), (10, older), (12, last)):
+    link.relay.overtake("b", link.relay.count("b") + 1)
+    for number, body in ((10, older), (11, newer), (12, last)):
         link.peer.send(asked.separate("NON", "2.05", body, ((Opt.OBSERVE, uint(number)),)))
     _expect_next(cell, link, Response("2.05", newer))
     _expect_next(cell, link, Response("2.05", last))

@@ -47,7 +47,7 @@ def test_runs_a_repeated_non_confirmable_request_once(cell: CoapCell) -> None:
     service = cell.serve()
     peer = cell.raw_client(service)
     asked = request("NON", "POST", "/store", cell.payload())
-    peer.send(asked)
+    service.relay.repeat("a", 1)
     peer.send(asked)
     cell.take(peer, lambda packet: packet.is_response and packet.token == asked.token, f"a response to {asked}")
     cell.expect_served(service, 1, expected="the application gets the request once")

@@ -61,7 +61,7 @@ CLIENT_CASES: list[Case] = [
         r"the second copy is acknowledged|the response comes once more",
     ),
     ("flips-a-bit", "takes_a_late_response_to_a_non_confirmable_request", {}, r"observed 2.05 with 32 bytes"),
-    ("takes-anything", "takes_a_response_that_comes_twice_for_one", {}, r"expected 2.05 with 32 bytes .*observed 2.05"),
+    ("takes-anything", "takes_a_response_that_comes_twice_for_one", {}, r"once more; observed 2.05 with 32 bytes"),
     ("acks-strangers", "rejects_a_response_that_it_did_not_ask_for", {}, r"RST Empty.*observed ACK Empty"),
     (
         "ignores-resets",

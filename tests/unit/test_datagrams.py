@@ -90,25 +90,6 @@ def test_loses_by_number(relay: DatagramRelay, client: socket.socket, end: str, 
     assert comments[-1] == "lost by the scenario"
 
 
-def test_loses_everything_until_it_is_healed(relay: DatagramRelay, client: socket.socket) -> None:
-    assert _told(client, b"one") == [b"one"]
-    relay.lose_all("a")
-    client.send(b"two")
-    assert relay.wait_for(lambda found: found.data == b"two", 5) is not None
-    relay.heal("a")
-    assert _told(client, b"three") == [b"three"]
-
-
-def test_loses_everything_from_a_number_on(relay: DatagramRelay, client: socket.socket) -> None:
-    relay.lose_all("b", since=2)
-    client.send(b"one")
-    assert client.recv(100) == b"one"
-    client.send(b"two")
-    assert relay.wait_for(lambda found: (found.end, found.data) == ("b", b"two"), 5) is not None
-    relay.heal("b")
-    assert _told(client) == []
-
-
 def test_repeats(relay: DatagramRelay, client: socket.socket) -> None:
     relay.repeat("b", 1, copies=3)
     assert _told(client, b"one", b"two") == [b"one", b"one", b"one", b"two"]
