@@ -16,7 +16,9 @@ from harness.model import Scenario
 
 #: Places in each pool: a cell mostly waits for its broker or its probe, so that two for each core keep it busy.
 PLACES = 2 * (os.cpu_count() or 1)
-#: Workers that find something to do: those with a place in a pool, and as many again that wait for timers.
+#: Places of cells that start a broker of their own: a start takes a core for seconds.
+BROKER_PLACES = PLACES // 2
+#: Workers that find something to do: those with a place in a pool, and many that wait for timers.
 WORKERS = 3 * PLACES
 #: Seconds between two looks for a free place.
 _TICK = 0.05
@@ -62,7 +64,7 @@ def in_order(items: Sequence[tuple[Scenario, Item]]) -> list[Item]:
 
 def _take(folder: Path, pool: str) -> FileLock:
     while True:
-        for place in range(PLACES):
+        for place in range(BROKER_PLACES if pool == "brokers" else PLACES):
             lock = FileLock(folder / f"{pool}-{place}.lock")
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0)

@@ -232,7 +232,7 @@ class PeerCell(Cell):
             who: who gets them, for the report.
 
         Raises:
-            Mismatch: others came, or none within `DELIVERY` seconds.
+            Mismatch: others came, or for `DELIVERY` seconds none.
         """
         got: list[AnyMessage] = []
         end = time.monotonic() + DELIVERY
@@ -241,6 +241,7 @@ class PeerCell(Cell):
             if message is None:
                 break
             got.append(message)
+            end = time.monotonic() + DELIVERY
         complete = bool(got) and got[-1].is_same(wanted[-1])
         missing = "" if complete else f", and nothing more within {DELIVERY:g} s"
         self.expect(

@@ -84,7 +84,7 @@ def test_consumes_what_was_waiting(cell: AmqpCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[f"{_REFERENCE}#basic.consume", "AMQP 0-9-1, section 4.7"],
-    deadline=60.0,
+    deadline=120.0,
 )
 def test_consumes_a_thousand_waiting_messages(cell: AmqpCell) -> None:
     """A thousand waiting messages without a prefetch limit reach the consumer once each, in order."""

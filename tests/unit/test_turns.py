@@ -39,11 +39,12 @@ def test_who_only_waits_needs_no_turn() -> None:
     assert pool_of(replace(PLAIN, cluster=True)) == "brokers"
 
 
-@pytest.mark.parametrize(("pool", "expected"), [("work", 2), ("", 6)])
+@pytest.mark.parametrize(("pool", "expected"), [("work", 2), ("brokers", 1), ("", 6)])
 def test_a_pool_has_only_so_many_places(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pool: str, expected: int
 ) -> None:
     monkeypatch.setattr(turns, "PLACES", 2)
+    monkeypatch.setattr(turns, "BROKER_PLACES", 1)
     guard, working, most = threading.Lock(), 0, 0
 
     def work() -> None:
