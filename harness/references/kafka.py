@@ -14,7 +14,12 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import UserScramCredentialUpsertion
-from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownBrokerIdError,
+)
 from kafka.partitioner import murmur2
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -95,13 +100,13 @@ class KafkaReference:
             self._reader().end_offsets([TopicPartition(topic, number) for number in range(partitions)])
 
     def _create(self, topic: str, wanted: dict[str, Any]) -> None:
-        """Create it, once a topic of that name is gone and a cluster has all its brokers: both take their time."""
+        """Create it, once a topic of that name is gone and a cluster knows all its brokers: both take their time."""
         end = time.monotonic() + STEP
         while True:
             try:
                 self._admin().create_topics({topic: wanted}, wait_for_metadata=True)
                 return
-            except (TopicAlreadyExistsError, InvalidReplicationFactorError):
+            except (TopicAlreadyExistsError, InvalidReplicationFactorError, UnknownBrokerIdError):
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.1)
