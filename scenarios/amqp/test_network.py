@@ -18,6 +18,7 @@ _DRIP = 0.001
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["AMQP 0-9-1, section 2.3.5", "AMQP 0-9-1, section 4.2.3"],
+    deadline=90.0,
 )
 def test_reads_frames_byte_by_byte(cell: AmqpCell) -> None:
     """Frames that come one byte at a time are put together: the handshake's, and those of deliveries."""
