@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import ConfigError, UsageError
-from harness.model import BrokerLine, Crate, Dialect, Duty, Profile, Role, Suite
-from harness.paths import COMPOSE, CRATES_TOML
+from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, Profile, Role, Suite
+from harness.paths import CLAIMS_TOML, COMPOSE, CRATES_TOML
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
@@ -133,6 +134,29 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
         for statement in statements:
             incomplete = not (statement.what and statement.reason and statement.source)
             yield key, incomplete, f"{statement.what!r} needs what, reason and source"
+
+
+class _ClaimsFile(_Entry):
+    guide: str
+    claim: list[Claim] = Field(min_length=1)
+
+
+def load_claims(path: Path = CLAIMS_TOML) -> tuple[Claim, ...]:
+    """What the guide claims, in its order, each with the address of its line.
+
+    Raises:
+        ConfigError: an entry is wrong.
+    """
+    file = parse(path, _ClaimsFile, load_toml(path))
+    names = {crate.name for crate in load_crates()}
+    for index, claim in enumerate(file.claim):
+        key = f"claim[{index}] ({claim.id})"
+        ways = [bool(way) for way in (claim.crate, claim.builds, claim.protocols, claim.untested)]
+        if sum(ways) != 1:
+            raise ConfigError(path, key, "has to have one of crate, builds, protocols and untested")
+        if claim.crate and claim.crate not in names:
+            raise ConfigError(path, f"{key}.crate", f"is {claim.crate!r}, which the catalogue does not have")
+    return tuple(replace(claim, source=f"{file.guide}?plain=1#L{claim.line}") for claim in file.claim)
 
 
 #: Peers of protocols without a broker; each release of the reference is a line, as releases of brokers are.

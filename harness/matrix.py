@@ -16,6 +16,7 @@ from harness.model import (
     CellKey,
     CellResult,
     Change,
+    Claim,
     Crate,
     Dialect,
     Expectation,
@@ -215,6 +216,7 @@ class Matrix:
 
     run: RunInfo
     lines: tuple[BrokerLine, ...]
+    claims: tuple[Claim, ...]
     scenarios: tuple[Scenario, ...]
     sections: tuple[Section, ...]
     rows: tuple[Row, ...]
@@ -255,6 +257,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
     return Matrix(
         run=run,
         lines=plan.lines,
+        claims=plan.claims,
         scenarios=plan.scenarios,
         sections=tuple(_sections(rows, columns)),
         rows=rows,

@@ -224,6 +224,29 @@ class Crate:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A sentence of the guide that claims something, in our words (guide/claims.toml), and how to judge it."""
+
+    #: Read by pydantic, which checks claims.toml against these fields: a key that is none of them is an error.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    id: str
+    section: str
+    text: str
+    #: Where the guide has it.
+    line: int
+    source: str = ""
+    #: By the advice about this crate.
+    crate: str = ""
+    #: By the builds of the listed crates on one of these architectures, as the kernel names them.
+    builds: tuple[str, ...] = ()
+    #: By whether every protocol has a crate that may be used.
+    protocols: bool = False
+    #: By nothing; why.
+    untested: str = ""
+
+
+@dataclass(frozen=True)
 class BrokerLine:
     """A release line of a broker, for example mosquitto 2.0; the version found running is data of a run."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 #: The checkout.
 ROOT = Path(__file__).resolve().parents[1]
 
+CLAIMS_TOML = ROOT / "guide" / "claims.toml"
 CRATES_TOML = ROOT / "rust-probes" / "crates.toml"
 PROBES = ROOT / "rust-probes"
 COMPOSE = ROOT / "compose"

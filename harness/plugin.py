@@ -14,7 +14,7 @@ import pytest
 
 from harness import expectations
 from harness.bench import Bench
-from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
+from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
 from harness.judge import Question, measure
 from harness.liveness import Mark
@@ -214,6 +214,7 @@ class ScenarioPlugin:
             scenarios=tuple(scenarios.values()),
             cells=tuple(PlannedCell(cell_key(item), item in selected, item.nodeid) for item in items),
             expectations=tuple(self._expectations.values()),
+            claims=load_claims(),
         )
 
     # -- measuring ---------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessFault, UsageError
-from harness.model import BrokerLine, CellKey, CellResult, Crate, Expectation, Scenario
+from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Plan:
     scenarios: tuple[Scenario, ...]
     cells: tuple[PlannedCell, ...]
     expectations: tuple[Expectation, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 _T = TypeVar("_T")

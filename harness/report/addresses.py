@@ -1,6 +1,7 @@
 """Where each page of a report is, relative to the report's folder. Addresses derive from cell ids and stay.
 
 index.html
+guide/index.html
 crate/<name>/index.html
 cell/<crate>/<scenario>[-params]/<broker line, or `build`>/index.html
 """
@@ -27,6 +28,9 @@ def slug(text: str) -> str:
     if len(safe) > _LONGEST:
         safe = f"{safe[:_LONGEST]}~{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}"
     return safe
+
+
+GUIDE_PAGE = "guide/index.html"
 
 
 def crate_page(name: str) -> str:

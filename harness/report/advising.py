@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.advice import RULES, Advice, Reason, Recommendation, decide
-from harness.matrix import Cell, Row
+from harness.matrix import Row
 from harness.model import CellKey
 from harness.report.addresses import cell_page, crate_page, to_root
 from harness.report.states import ADVICE, Look
@@ -100,13 +100,13 @@ def advice_badges(own: Sequence[Advice], page: str) -> tuple[AdviceBadge, ...]:
 
 def advice_sections(own: Iterable[Advice], row: Row) -> tuple[AdviceSection, ...]:
     """All that the rules found about a crate."""
-    cells = {cell.key: cell for cell in row.cells}
+    pages, root = cell_pages([row]), to_root(crate_page(row.crate.name))
     return tuple(
         AdviceSection(
             dialect=DIALECTS[advice.dialect],
             look=ADVICE[advice.recommendation],
-            reasons=tuple(_reason(reason, row, cells) for reason in advice.reasons),
-            limits=tuple(_reason(reason, row, cells) for reason in advice.limits),
+            reasons=tuple(reason_line(reason, pages, root) for reason in advice.reasons),
+            limits=tuple(reason_line(reason, pages, root) for reason in advice.limits),
         )
         for advice in own
     )
@@ -121,12 +121,17 @@ def rule_lines() -> tuple[RuleLine, ...]:
     )
 
 
-def _reason(reason: Reason, row: Row, cells: Mapping[CellKey, Cell]) -> ReasonLine:
-    root = to_root(crate_page(row.crate.name))
+def cell_pages(rows: Iterable[Row]) -> Mapping[CellKey, str]:
+    """The address of every cell of these rows that has a page."""
+    return {cell.key: cell_page(row.crate, cell.key) for row in rows for cell in row.cells if cell.measured}
+
+
+def reason_line(reason: Reason, pages: Mapping[CellKey, str], root: str) -> ReasonLine:
+    """A reason on a page that is `root` away from the report's folder; `pages` as `cell_pages` makes them."""
     links = []
     for key in reason.cells[:_LINKED]:
         where = " ".join(part for part in (f"[{key.params}]" if key.params else "", key.peer) if part not in ("", "-"))
-        href = root + cell_page(row.crate, key) if cells[key].measured else ""
+        href = root + pages[key] if key in pages else ""
         links.append(CellLink(one_line(f"{key.scenario}{' ' if where else ''}{where}"), href))
     return ReasonLine(
         text=one_line(reason.text, 600),

@@ -11,8 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.errors import HarnessFault
 from harness.matrix import Cell, Matrix, Row
-from harness.report.addresses import cell_page, crate_page, evidence_href
+from harness.report.addresses import GUIDE_PAGE, cell_page, crate_page, evidence_href
 from harness.report.contexts import index_context
+from harness.report.guide import guide_context
 from harness.report.pages import cell_context, crate_context, transcript_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +31,7 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
     templates = _environment()
     yield "style.css", (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     yield "index.html", _render(templates, "index.html.j2", index_context(matrix))
+    yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
         yield crate_page(row.crate.name), _render(templates, "crate.html.j2", crate_context(matrix, row))
         for cell in row.cells:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.advice import Advice, Reason, advise
+from harness.claims import JudgedClaim, judge
 from harness.matrix import Cell, Defect, Matrix, Row
 from harness.model import NO_PEER, Attempt, CellResult, Dialect
 from harness.paths import ROOT
@@ -30,7 +31,7 @@ def document(matrix: Matrix) -> shape.Results:
         scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),
         defects=tuple(_defect(defect) for defect in matrix.defects),
         cells=tuple(_cell(cell) for cell in matrix.cells),
-        claims=(),
+        claims=tuple(_claim(judged) for judged in judge(matrix, advices)),
     )
 
 
@@ -94,14 +95,26 @@ def _crate(row: Row, known: Recorded, advices: Iterable[Advice]) -> shape.CrateE
 
 
 def _advice(advice: Advice) -> shape.AdviceEntry:
-    def entries(reasons: Iterable[Reason]) -> tuple[shape.ReasonEntry, ...]:
-        return tuple(shape.ReasonEntry(text=r.text, cells=tuple(map(str, r.cells)), source=r.source) for r in reasons)
-
     return shape.AdviceEntry(
         dialect=advice.dialect,
         recommendation=advice.recommendation,
-        reasons=entries(advice.reasons),
-        limits=entries(advice.limits),
+        reasons=_reasons(advice.reasons),
+        limits=_reasons(advice.limits),
+    )
+
+
+def _reasons(reasons: Iterable[Reason]) -> tuple[shape.ReasonEntry, ...]:
+    return tuple(shape.ReasonEntry(text=r.text, cells=tuple(map(str, r.cells)), source=r.source) for r in reasons)
+
+
+def _claim(judged: JudgedClaim) -> shape.ClaimEntry:
+    return shape.ClaimEntry(
+        id=judged.claim.id,
+        text=judged.claim.text,
+        section=judged.claim.section,
+        source=judged.claim.source,
+        status=judged.status,
+        reasons=_reasons(judged.reasons),
     )
 
 

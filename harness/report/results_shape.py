@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.advice import VERSION, Recommendation
+from harness.claims import Status
 from harness.model import Change, Consequence, Dialect, Kind, Level, Requirement, Role, Verdict
 
 
@@ -182,15 +183,15 @@ class CellEntry(Shape):
     reproduce: str = Field(description="The command that runs this cell again.")
 
 
-class Claim(Shape):
+class ClaimEntry(Shape):
     """A claim of the guide, judged by cells."""
 
     id: str = Field(description="Names it.")
-    text: str = Field(description="The guide's words.")
-    section: str = Field(description="Where the guide has it.")
-    status: str = Field(description="backed, backed with caveats, contradicted or untested.")
-    reasons: tuple[str, ...] = Field(description="Why, one sentence each.")
-    cells: tuple[str, ...] = Field(description="Ids of the cells that decide it.")
+    text: str = Field(description="What is claimed, in this project's words.")
+    section: str = Field(description="The guide's section.")
+    source: str = Field(description="The guide's line.")
+    status: Status = Field(description="Whether what was measured bears it out.")
+    reasons: tuple[ReasonEntry, ...] = Field(description="Why.")
 
 
 class Results(Shape):
@@ -202,4 +203,4 @@ class Results(Shape):
     scenarios: tuple[ScenarioEntry, ...]
     defects: tuple[DefectEntry, ...]
     cells: tuple[CellEntry, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[ClaimEntry, ...]

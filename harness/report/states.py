@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.advice import Recommendation
+from harness.claims import Status
 from harness.matrix import State
 from harness.model import Requirement, Verdict
 
@@ -90,6 +91,16 @@ ADVICE: dict[Recommendation, Look] = {
     Recommendation.RETIRED: Look(
         "⊘", "retired", "build", "red", "Its repository is archived, or its author names a successor.", _CRATE
     ),
+}
+
+#: How a claim of the guide looks.
+CLAIMS: dict[Status, Look] = {
+    Status.BACKED: Look("✔", "backed", "pass", "green", "What was measured bears the guide out.", ""),
+    Status.CAVEATS: Look(
+        "◐", "backed with caveats", "partial", "yellow", "It holds, with what the reasons say.", _CRATE
+    ),
+    Status.CONTRADICTED: Look("✖", "contradicted", "fail", "red", "What was measured speaks against it.", _CRATE),
+    Status.UNTESTED: Look("?", "untested", "notrun", "dim", "Nothing was measured that would decide it.", _NOBODY),
 }
 
 #: Beside a state, where attempts at the same cell came to different verdicts.

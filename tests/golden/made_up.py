@@ -14,6 +14,7 @@ from harness.model import (
     CellKey,
     CellResult,
     Change,
+    Claim,
     Consequence,
     Crate,
     Dialect,
@@ -265,7 +266,11 @@ EXPECTATIONS = (
         key("mqtt-one", "connects", "1"), Verdict.FAIL, "refused", "refuses level 4", "2027-01-01", defect="d2"
     ),
 )
-PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS)
+CLAIMS = (
+    Claim("one", "MQTT", f"Mqtt One works {SCRIPT}", 3, "https://example.org/guide#L3", crate="mqtt-one"),
+    Claim("web", "Web", "the web is elsewhere", 7, "https://example.org/guide#L7", untested="nothing speaks HTTP"),
+)
+PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS)
 
 
 def matrix() -> Matrix:

@@ -8,6 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from harness.matrix import Row
 from harness.report.contexts import index_context
+from harness.report.guide import guide_context
 from harness.report.markdown import render
 from harness.report.pages import cell_context, crate_context
 from tests.golden import made_up
@@ -21,6 +22,10 @@ def _row(name: str) -> Row:
 
 def test_index(snapshot: SnapshotAssertion) -> None:
     assert asdict(index_context(MATRIX)) == snapshot
+
+
+def test_guide(snapshot: SnapshotAssertion) -> None:
+    assert asdict(guide_context(MATRIX)) == snapshot
 
 
 def test_crate(snapshot: SnapshotAssertion) -> None:

@@ -66,7 +66,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.judge": (*NOUNS, "harness.bench", "harness.cells"),
     "harness.matrix": (*NOUNS, "harness.store"),
     "harness.advice": (*NOUNS, "harness.matrix"),
-    "harness.report": (*NOUNS, "harness.advice", "harness.matrix", "harness.store", "harness.paths"),
+    "harness.claims": (*NOUNS, "harness.advice", "harness.matrix"),
+    "harness.report": (*NOUNS, "harness.advice", "harness.claims", "harness.matrix", "harness.store", "harness.paths"),
     "harness.session": (
         *NOUNS,
         "harness.brokers.providers",
