@@ -279,7 +279,7 @@ def _all_pass(case: Case) -> Reason:
     return Reason(f"all {_cells(len(keys), 'core cell')} pass", keys[:1])
 
 
-def _standing(advice: Advice) -> tuple[int, bool, int, bool, int]:
+def _standing(advice: Advice) -> tuple[bool, int, int, bool, int]:
     """What makes one crate better than another: a client before a codec, then the advice, then how little is wrong."""
     order = (
         Recommendation.RECOMMENDED,
@@ -289,8 +289,8 @@ def _standing(advice: Advice) -> tuple[int, bool, int, bool, int]:
         Recommendation.RETIRED,
     )
     return (
-        order.index(advice.recommendation),
         advice.crate.kind is Kind.CODEC,
+        order.index(advice.recommendation),
         len(advice.reasons),
         advice.crate.role is not Role.LISTED,
         len(advice.limits),

@@ -205,6 +205,14 @@ def test_the_best_of_a_protocol_is_used() -> None:
     assert overall((good, bad)) is Recommendation.NOT_RECOMMENDED
 
 
+def test_a_client_comes_before_a_codec() -> None:
+    codec = _only(_matrix(crate=replace(CRATE, name="packets", kind=Kind.CODEC)))
+    client = _only(_matrix((_scenario("fails"), Verdict.FAIL)))
+    (decision,) = decide((codec, client))
+    assert decision.best is client
+    assert decision.listed == (codec,), "it may still be used for what it is"
+
+
 @given(
     st.lists(
         st.tuples(
