@@ -15,7 +15,7 @@ from rich.console import Console
 
 from harness import expectations, matrix, report
 from harness.bench import Bench
-from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
+from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import AttemptError, IotyetError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
@@ -111,6 +111,7 @@ def run(
     picked = pick_crates(load_crates(), crates)
     lines = pick_lines(load_peers(), broker, Profile(profile))
     expectations.load(SCENARIOS)
+    load_claims()
     if shutil.which("cargo") is None:
         raise UsageError(
             "cargo was not found, and no crate can be built without it; `make setup` says how to install it"

@@ -106,6 +106,7 @@ class ScenarioPlugin:
         self._lines += [line for line in named_lines if line not in self._lines]
         self._selected_lines = {line.id for line in (named_lines or self._lines)}
         self._expectations = expectations.load(SCENARIOS)
+        self._claims = load_claims()
         self._planned: list[pytest.Item] = []
         self._bench: Bench | None = None
         self._session: RunSession | None = None
@@ -214,7 +215,7 @@ class ScenarioPlugin:
             scenarios=tuple(scenarios.values()),
             cells=tuple(PlannedCell(cell_key(item), item in selected, item.nodeid) for item in items),
             expectations=tuple(self._expectations.values()),
-            claims=load_claims(),
+            claims=self._claims,
         )
 
     # -- measuring ---------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from harness.commands import RUN_MARK
 from harness.paths import ROOT
 from harness.store import RunFolder, all_runs
 
-_PARTS = ("harness", "scenarios", "compose", "rust-probes", "conftest.py", "pyproject.toml")
+_PARTS = ("harness", "scenarios", "compose", "rust-probes", "guide", "conftest.py", "pyproject.toml")
 #: Two clients that are there without a build: the control, and the same program once more.
 _SMALL_CATALOGUE = """\
 [[crate]]
@@ -72,6 +72,17 @@ made = scenario(
 
 
 '''
+#: What a guide might say of them.
+_SMALL_CLAIMS = """\
+guide = "https://example.org/guide"
+
+[[claim]]
+id = "paho"
+section = "MQTT"
+line = 1
+text = "paho speaks MQTT"
+crate = "paho"
+"""
 #: One scenario with parameters that really talks to the broker, and one that waits, holding a client, for `open_gate`.
 SCENARIOS = '''\
 @made
@@ -114,6 +125,7 @@ class Checkout:
     def made_small(self, scenarios: str) -> Checkout:
         """Replace the crates by two that need no build, all scenarios by these, and leave one line of Mosquitto."""
         self.catalogue.write_text(_SMALL_CATALOGUE, encoding="utf-8")
+        (self.path / "guide" / "claims.toml").write_text(_SMALL_CLAIMS, encoding="utf-8")
         shutil.rmtree(self.path / "scenarios")
         self.write_scenarios(scenarios)
         lines = self.path / "compose" / "mosquitto" / "lines.toml"

@@ -208,7 +208,7 @@ def _is_node_of(key: CellKey, node: str) -> bool:
 
 def test_plain_pytest_runs_a_real_scenario(checkout: Checkout) -> None:
     options = ("--crate", "paho-mqtt-python", "--broker", "mosquitto@2.0")
-    run = checkout.pytest("scenarios/mqtt", "-k", "test_connects", *options, "-q")
+    run = checkout.pytest("scenarios/mqtt", "-k", "test_connects and not mqtt-5", *options, "-q")
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"^1 passed, \d+ deselected", run.stdout, re.MULTILINE)
     assert checkout.verdicts() == {"connects of paho-mqtt-python": "pass"}
