@@ -101,7 +101,8 @@ def saboteur(control: Crate, clients: str, name: str, *, kind: Kind = Kind.CLIEN
         fields: of `Crate`, where they differ.
     """
     return Crate(
-        name=name,
+        # Protocols have wrong clients of the same name, and what is known of a client is kept by it for the whole run.
+        name=f"{clients.replace('_', '-')}-{name}",
         role=Role.CANDIDATE,
         kind=kind,
         dialects=control.dialects,

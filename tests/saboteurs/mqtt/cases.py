@@ -48,7 +48,7 @@ CASES = [
         "never-pings",
         "stays_connected_while_idle",
         FAIL,
-        r"one connection over 12.5 s of silence; observed the crate made 2 connections",
+        r"one connection over 12.5 s of silence; observed the crate made \d+ connections",
     ),
     Case(
         "never-pings",
