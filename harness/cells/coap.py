@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.bench import Bench, ReferencePeer
 from harness.cells.coap_client import CoapEndpoint, Served
-from harness.cells.peer import DELIVERY, PeerCell
+from harness.cells.peer import DELIVERY, PeerCell, listed
 from harness.datagrams import Datagram, DatagramRelay
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Crate, Scenario
@@ -274,8 +274,7 @@ class CoapCell(PeerCell):
 
 def named(packets: Sequence[Packet]) -> str:
     """The first of these messages, for a sentence."""
-    shown = " · ".join(map(str, packets[:_NAMED]))
-    return (shown if len(packets) <= _NAMED else f"{shown} · … ({len(packets)} in all)") or "nothing"
+    return listed(packets, _NAMED)
 
 
 def _seen(found: Datagram) -> Seen:

@@ -53,10 +53,10 @@ def described(data: bytes) -> str:
     return f"{len(data)} bytes (SHA-256 {hashlib.sha256(data).hexdigest()[:8]})"
 
 
-def listed(messages: Sequence[object]) -> str:
-    """The first messages of a sequence, and how many there are."""
-    shown = " · ".join(map(str, messages[:_NAMED]))
-    return (shown if len(messages) <= _NAMED else f"{shown} · … ({len(messages)} in all)") or "nothing"
+def listed(messages: Sequence[object], first: int = _NAMED) -> str:
+    """The `first` messages of a sequence, and how many there are."""
+    shown = " · ".join(map(str, messages[:first]))
+    return (shown if len(messages) <= first else f"{shown} · … ({len(messages)} in all)") or "nothing"
 
 
 class PeerClient:
