@@ -6,13 +6,12 @@ dependencies a crate has and how old it is decide nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.matrix import SECTIONS, Cell, Matrix, Row
-from harness.model import NO_PEER, CellKey, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
+from harness.model import NO_PEER, BrokerLine, CellKey, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
 
 #: Raised whenever a rule changes, so that advice of different runs can be told apart.
 VERSION = 1
@@ -22,7 +21,12 @@ _BASE = "base"
 #: What a failure costs, the worst first.
 _WORST_FIRST = tuple(Consequence(name) for name in ("security", "loss", "duplicate", "hang", "interop", "convenience"))
 _COSTLY = frozenset({Consequence.LOSS, Consequence.DUPLICATE, Consequence.HANG})
-_UNKNOWN = frozenset({Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN})
+#: Verdicts that leave it open what the crate does, in words.
+_OPEN = {
+    Verdict.BROKEN: "could not be judged through our fault",
+    Verdict.UNAVAILABLE: "could not be measured on this machine",
+    Verdict.NOT_RUN: "did not run",
+}
 
 
 class Recommendation(StrEnum):
@@ -105,8 +109,7 @@ class Rule:
 
 
 def _is_required(cell: Cell) -> bool:
-    secures = cell.scenario.consequence is Consequence.SECURITY
-    return cell.scenario.level is Level.CORE and (cell.scenario.capability == _BASE or secures)
+    return cell.scenario.level is Level.CORE and (cell.scenario.capability == _BASE or _secures(cell))
 
 
 def _retired(case: Case) -> Iterable[Reason]:
@@ -139,15 +142,9 @@ def _is_unmeasured(case: Case) -> Iterable[Reason]:
     elif not any(cell.measured for cell in case.required):
         yield Reason("no core cell was measured on a release line that is maintained")
     else:
-        counts = Counter(cell.verdict for cell in case.required if cell.verdict in _UNKNOWN)
-        words = {
-            Verdict.BROKEN: "could not be judged through our fault",
-            Verdict.UNAVAILABLE: "could not be measured on this machine",
-            Verdict.NOT_RUN: "did not run",
-        }
-        for verdict, number in counts.items():
+        for verdict in dict.fromkeys(cell.verdict for cell in case.required if cell.verdict in _OPEN):
             keys = tuple(cell.key for cell in case.required if cell.verdict is verdict)
-            yield Reason(f"{_cells(number, 'core cell')} {words[verdict]}", keys)
+            yield Reason(f"{_cells(len(keys), 'core cell')} {_OPEN[verdict]}", keys)
     flaky = tuple(cell.key for cell in case.required if cell.result.flaky and not cell.verdict.is_red)
     if flaky:
         yield Reason(f"{_cells(len(flaky), 'core cell')} gave different results", flaky)
@@ -228,13 +225,15 @@ RULES = (
 
 def advise(matrix: Matrix) -> tuple[Advice, ...]:
     """The advice about each crate that is no control, for each dialect that it speaks."""
-    maintained = {line.id for line in matrix.lines if line.is_maintained}
-    return tuple(
-        _advice(row, dialect, maintained)
-        for row in matrix.rows
-        if row.crate.role is not Role.CONTROL
-        for dialect in row.crate.dialects
-    )
+    return tuple(advice for row in matrix.rows for advice in advise_row(row, matrix.lines))
+
+
+def advise_row(row: Row, lines: Iterable[BrokerLine]) -> tuple[Advice, ...]:
+    """The advice about one crate, for each dialect that it speaks; none about a control. `lines` are the run's."""
+    if row.crate.role is Role.CONTROL:
+        return ()
+    maintained = {line.id for line in lines if line.is_maintained}
+    return tuple(_advice(row, dialect, maintained) for dialect in row.crate.dialects)
 
 
 def overall(advices: Iterable[Advice]) -> Recommendation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.advice import advise
+from harness.advice import advise_row
 from harness.matrix import Cell, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
@@ -154,7 +154,7 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
         name=title(crate),
         version=release(crate),
         look=LOOKS[row.summary.state],
-        advice=advice_sections([advice for advice in advise(matrix) if advice.crate == crate], row),
+        advice=advice_sections(advise_row(row, matrix.lines), row),
         facts=facts(matrix),
         identity=tuple(_identity(row, repository(row, known))),
         statements=tuple(_statements(row)),
