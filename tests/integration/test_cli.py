@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli, expectations
+from harness.cli import listing
 from harness.liveness import RunLock
 from harness.model import NO_PEER, CellKey
 from harness.paths import ROOT
@@ -65,7 +66,7 @@ Inside = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Inside:
     """The command line in this very process, on an empty reports folder: for what starts nothing."""
-    monkeypatch.setattr(cli, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(listing, "REPORTS", tmp_path / "reports")
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["iotyet", *arguments])
@@ -266,7 +267,7 @@ def test_lists_are_data_on_standard_output(finished: Checkout, inside: Inside, m
     assert run.returncode == 0
     planned = {str(cell.key) for cell in finished.run.read_plan().cells}
     assert {entry["id"] for entry in json.loads(run.stdout)} == planned
-    monkeypatch.setattr(cli, "REPORTS", finished.path / "reports")
+    monkeypatch.setattr(listing, "REPORTS", finished.path / "reports")
     _, shown, _ = inside("list", "scenarios")
     assert [re.split(r"\s{2,}", line) for line in shown.splitlines()] == [
         ["mqtt-3.1.1/publishes", "core", "A publish completes."],

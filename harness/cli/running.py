@@ -1,13 +1,10 @@
-"""The command line: thin, one function a command. Data on standard output, everything else on standard error."""
+"""The command that measures."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import pytest
@@ -16,64 +13,19 @@ from rich.console import Console
 from harness import expectations, matrix, report
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
-from harness.errors import AttemptError, IotyetError, UsageError
+from harness.cli.group import FAULT, INTERRUPTED, cli, say
+from harness.errors import AttemptError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
 from harness.report import console as console_report
-from harness.report import markdown
-from harness.session import RunSession, sweep
-from harness.setup import needs, set_up
-from harness.store import RunFolder, all_runs
+from harness.session import RunSession
+from harness.store import RunFolder
 from harness.turns import WORKERS
 
 #: Columns that the printed matrix needs.
 _CONSOLE_WIDTH = 116
-#: Exit codes, as docs/design.md explains them.
-USAGE, FAULT, INTERRUPTED = 2, 4, 130
 #: Seconds after which a cell counts as a hang of ours; it may wait long for its turn and for what others build.
 _CELL_LIMIT = 3600
-
-
-def main() -> NoReturn:
-    """Entry point: turns our errors into one sentence and an exit code."""
-    try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
-    except UsageError as error:
-        _leave(str(error), USAGE)
-    except click.ClickException as error:
-        _leave(error.format_message(), USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        _leave("interrupted", INTERRUPTED)
-    except IotyetError as error:
-        _leave(str(error), FAULT)
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    print(f"iotyet: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _say(text: str) -> None:
-    print(f"iotyet: {text}", file=sys.stderr, flush=True)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="iotyet")
-def cli() -> None:
-    """Check Rust IoT crates against real brokers, and publish what works.
-
-    Example: iotyet run rumqttc --broker mosquitto
-    """
-
-
-@cli.command()
-@click.option("--yes", is_flag=True, help="Do not ask before installing system packages.")
-def setup(yes: bool) -> None:
-    """Install and start what this machine lacks.
-
-    Example: iotyet setup --yes
-    """
-    set_up(yes=yes or bool(os.environ.get("CI")))
 
 
 @cli.command()
@@ -143,7 +95,7 @@ def run(
     finally:
         session.end(code if code != INTERRUPTED else None)
     if code in (None, INTERRUPTED):
-        _say("interrupted; what was measured is kept: go on with `iotyet run --resume`")
+        say("interrupted; what was measured is kept: go on with `iotyet run --resume`")
         return INTERRUPTED
     return code or 0
 
@@ -171,19 +123,19 @@ def _missing(folder: RunFolder) -> tuple[tuple[Crate, ...], tuple[BrokerLine, ..
 
 def _start_ahead(session: RunSession, crates: tuple[Crate, ...], lines: tuple[BrokerLine, ...]) -> None:
     """Build and start what the run will need, with progress; failures are the cells' to tell."""
-    bench = Bench(session.folder, session.mark, _say)
+    bench = Bench(session.folder, session.mark, say)
     built = [crate for crate in crates if crate.role is not Role.CONTROL]
     try:
         with session.phase("builds"):
             for number, crate in enumerate(built, 1):
-                _say(f"crate {number} of {len(built)}: {crate.id}")
+                say(f"crate {number} of {len(built)}: {crate.id}")
                 _quietly(bench.published, crate)
                 if crate.has_probe:
                     _quietly(bench.repaired, crate)
         with session.phase("brokers"):
             for line in lines:
                 if not line.is_reference and any(set(line.dialects) & set(crate.dialects) for crate in crates):
-                    _say(f"broker {line.id}")
+                    say(f"broker {line.id}")
                     _quietly(bench.shared_peer, line)
     finally:
         bench.close()
@@ -193,7 +145,7 @@ def _quietly(start: Any, what: Crate | BrokerLine) -> None:
     try:
         start(what)
     except AttemptError as error:
-        _say(f"{what.id}: {error.verdict}: {error}")
+        say(f"{what.id}: {error.verdict}: {error}")
 
 
 def _pytest_arguments(
@@ -231,92 +183,5 @@ def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) 
     console.width = max(console.width, _CONSOLE_WIDTH)
     console.print(console_report.render(built))
     shown = latest / index.name
-    _say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
+    say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code
-
-
-@cli.command("report")
-@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
-@click.option("--commit-matrix", is_flag=True, help="Also write reports/MATRIX.md.")
-def make_report(runs: tuple[Path, ...], commit_matrix: bool) -> None:
-    """Make the report of finished runs again, from their cells.
-
-    Example: iotyet report reports/latest
-    """
-    for path in runs:
-        folder = RunFolder(path.resolve())
-        built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
-        click.echo(report.write(folder, built))
-        if commit_matrix:
-            (REPORTS / "MATRIX.md").write_text(markdown.render(built), encoding="utf-8")
-
-
-@cli.command("list")
-@click.argument("what", type=click.Choice(["crates", "brokers", "scenarios", "cells"]))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def list_things(what: str, form: str) -> None:
-    """List what there is.
-
-    Example: iotyet list crates --format json
-    """
-    rows: list[dict[str, str]]
-    if what == "crates":
-        rows = [
-            {
-                "id": crate.id,
-                "role": crate.role,
-                "package": f"{crate.package} {crate.version}",
-                "guide": crate.guide_name,
-            }
-            for crate in load_crates()
-        ]
-    elif what == "brokers":
-        rows = [
-            {"id": line.id, "profile": line.profile, "image": line.image or "none: played by the harness"}
-            for line in load_peers()
-        ]
-    else:
-        rows = _planned(what)
-    if form == "json":
-        click.echo(json.dumps(rows, indent=1))
-        return
-    for row in rows:
-        click.echo("  ".join(f"{value:<24}" for value in row.values()).rstrip())
-
-
-def _planned(what: str) -> list[dict[str, str]]:
-    """Scenarios or cells, as the newest run planned them."""
-    planned = [folder for folder in all_runs(REPORTS / "runs") if folder.has_plan()]
-    if not planned:
-        raise UsageError(f"no run has planned anything yet; `pytest scenarios --collect-only -q` lists all {what}")
-    plan = planned[-1].read_plan()
-    if what == "cells":
-        return [{"id": str(cell.key)} for cell in plan.cells]
-    return [{"id": f"{s.dialect}/{s.id}", "level": s.level, "title": s.title} for s in plan.scenarios]
-
-
-@cli.command()
-def doctor() -> int:
-    """Say what this machine has and lacks.
-
-    Example: iotyet doctor
-    """
-    complete = True
-    for need in needs():
-        complete &= need.present
-        click.echo(f"{'ok     ' if need.present else 'missing'}  {need.what}: {need.why}")
-    for program in ("cargo", "rustc"):
-        found = shutil.which(program)
-        complete &= found is not None
-        click.echo(f"{'ok     ' if found else 'missing'}  {program}")
-    return 0 if complete else 3
-
-
-@cli.command()
-def clean() -> None:
-    """Remove what dead runs left behind: containers and processes.
-
-    Example: iotyet clean
-    """
-    containers, processes = sweep()
-    _say(f"removed {containers} containers and {processes} processes of dead runs")

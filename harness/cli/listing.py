@@ -1,0 +1,57 @@
+"""The command that lists what there is."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from harness.catalog import load_crates, load_peers
+from harness.cli.group import cli
+from harness.errors import UsageError
+from harness.paths import REPORTS
+from harness.store import all_runs
+
+
+@cli.command("list")
+@click.argument("what", type=click.Choice(["crates", "brokers", "scenarios", "cells"]))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def list_things(what: str, form: str) -> None:
+    """List what there is.
+
+    Example: iotyet list crates --format json
+    """
+    rows: list[dict[str, str]]
+    if what == "crates":
+        rows = [
+            {
+                "id": crate.id,
+                "role": crate.role,
+                "package": f"{crate.package} {crate.version}",
+                "guide": crate.guide_name,
+            }
+            for crate in load_crates()
+        ]
+    elif what == "brokers":
+        rows = [
+            {"id": line.id, "profile": line.profile, "image": line.image or "none: played by the harness"}
+            for line in load_peers()
+        ]
+    else:
+        rows = _planned(what)
+    if form == "json":
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo("  ".join(f"{value:<24}" for value in row.values()).rstrip())
+
+
+def _planned(what: str) -> list[dict[str, str]]:
+    """Scenarios or cells, as the newest run planned them."""
+    planned = [folder for folder in all_runs(REPORTS / "runs") if folder.has_plan()]
+    if not planned:
+        raise UsageError(f"no run has planned anything yet; `pytest scenarios --collect-only -q` lists all {what}")
+    plan = planned[-1].read_plan()
+    if what == "cells":
+        return [{"id": str(cell.key)} for cell in plan.cells]
+    return [{"id": f"{s.dialect}/{s.id}", "level": s.level, "title": s.title} for s in plan.scenarios]

@@ -1,0 +1,29 @@
+"""Commands that make something of finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness import matrix, report
+from harness.cli.group import cli
+from harness.paths import REPORTS
+from harness.report import markdown
+from harness.store import RunFolder
+
+
+@cli.command("report")
+@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--commit-matrix", is_flag=True, help="Also write reports/MATRIX.md.")
+def make_report(runs: tuple[Path, ...], commit_matrix: bool) -> None:
+    """Make the report of finished runs again, from their cells.
+
+    Example: iotyet report reports/latest
+    """
+    for path in runs:
+        folder = RunFolder(path.resolve())
+        built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
+        click.echo(report.write(folder, built))
+        if commit_matrix:
+            (REPORTS / "MATRIX.md").write_text(markdown.render(built), encoding="utf-8")
