@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from trustme import KeyType
+
 from harness.brokers import BROKERS, providers
 from harness.brokers.base import RELAY_HOST, BrokerControl, Image, RunningBroker
 from harness.capture import RelayLoop
@@ -148,15 +150,15 @@ class Bench:
             peer.close()
         self.relays.stop()
 
-    def certificates(self) -> Certificates:
-        """The certificates of the whole run."""
-        folder = self.folder.path / "tls"
+    def certificates(self, kind: KeyType = KeyType.RSA) -> Certificates:
+        """The certificates of the whole run; RSA, as TLS libraries as old as some of the crates read nothing else."""
+        folder = self.folder.path / ("tls" if kind is KeyType.RSA else f"tls-{kind.name.lower()}")
 
         def make() -> dict[str, str]:
-            Certificates.make(folder)
+            Certificates.make(folder, kind)
             return {"folder": str(folder)}
 
-        self.leases.obtain("certificates", make)
+        self.leases.obtain(f"certificates-{kind.name.lower()}", make)
         return Certificates(folder)
 
     # -- brokers -----------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.brokers.base",
         "harness.capture",
         "harness.certificates",
+        "harness.commands",
         "harness.datagrams",
         "harness.peers",
         "harness.probes.footprint",
@@ -77,7 +78,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.paths",
         "harness.store",
     ),
-    "harness.setup": ("harness.brokers.containers", "harness.commands", "harness.errors", "harness.resolver"),
+    "harness.setup": (
+        "harness.brokers.containers",
+        "harness.commands",
+        "harness.errors",
+        "harness.references.libcoap",
+        "harness.resolver",
+    ),
     "harness.plugin": ("harness",),
     "harness.cli": ("harness",),
     "scenarios": (

@@ -9,8 +9,10 @@
 //!   [client example](https://docs.rs/crate/coap/0.29.0/source/examples/client.rs), with `observe_with` for what is not
 //!   confirmable.
 //! - `discover` is [`UdpCoAPClient::discover`](https://docs.rs/crate/coap/0.29.0/source/README.md), as the README has it.
+//! - Over DTLS `open` is in [`dtls`].
 //! - `serve` is in [`server`].
 
+mod dtls;
 mod server;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coap::client::ObserveMessage;
+use coap::client::{CoAPClient, ObserveMessage};
+use coap::dtls::DtlsConnection;
 use coap::request::{CoapRequest, RequestBuilder};
 use coap::UdpCoAPClient;
 use coap_lite::{CoapOption, Packet, RequestType};
@@ -63,8 +66,24 @@ struct Probe {
 }
 
 struct Client {
-    crates: UdpCoAPClient,
+    crates: Crates,
     server: String,
+}
+
+/// The crate's client has a type of its own for each transport.
+enum Crates {
+    Udp(UdpCoAPClient),
+    Dtls(CoAPClient<DtlsConnection>),
+}
+
+/// The same call on either.
+macro_rules! on_client {
+    ($crates:expr, $client:ident => $call:expr) => {
+        match $crates {
+            Crates::Udp($client) => $call,
+            Crates::Dtls($client) => $call,
+        }
+    };
 }
 
 impl Probe {
@@ -77,27 +96,31 @@ impl Probe {
 impl kit::coap::Endpoint for Probe {
     fn open(&mut self, request: Open) -> Result<(), Failure> {
         let server = format!("{}:{}", request.host, request.port);
-        let mut client = self
-            .runtime
-            .block_on(UdpCoAPClient::new(&server))
-            .map_err(failure)?;
-        if let Some(milliseconds) = request.ack_timeout_ms {
-            client.set_receive_timeout(Duration::from_millis(milliseconds));
-        }
-        if let Some(szx) = request.block1_szx {
-            client.set_block1_size(1 << (szx + 4));
-        }
-        self.client = Some(Client {
-            crates: client,
-            server,
+        let mut crates = match &request.dtls {
+            None => Crates::Udp(
+                self.runtime
+                    .block_on(UdpCoAPClient::new(&server))
+                    .map_err(failure)?,
+            ),
+            Some(dtls) => Crates::Dtls(dtls::open(&self.runtime, &server, dtls)?),
+        };
+        on_client!(&mut crates, client => {
+            if let Some(milliseconds) = request.ack_timeout_ms {
+                client.set_receive_timeout(Duration::from_millis(milliseconds));
+            }
+            if let Some(szx) = request.block1_szx {
+                client.set_block1_size(1 << (szx + 4));
+            }
         });
+        self.client = Some(Client { crates, server });
         Ok(())
     }
 
     fn request(&mut self, request: Request) -> Result<Response, Failure> {
         let client = &self.client()?.crates;
         let built = build(&request);
-        let response = self.runtime.block_on(client.send(built)).map_err(failure)?;
+        let response = on_client!(client, client => self.runtime.block_on(client.send(built)));
+        let response = response.map_err(failure)?;
         Ok(response_of(&response.message))
     }
 
@@ -117,13 +140,13 @@ impl kit::coap::Endpoint for Probe {
                 error,
             });
         };
-        let ending = if request.confirmable {
+        let ending = on_client!(client, client => if request.confirmable {
             self.runtime.block_on(client.observe(&path, handler))
         } else {
             let get = RequestBuilder::new(&path, RequestType::Get).confirmable(false);
             self.runtime
                 .block_on(client.observe_with(get.build(), handler))
-        };
+        });
         self.observations
             .insert(request.path, ending.map_err(failure)?);
         Ok(())
