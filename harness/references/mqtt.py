@@ -56,6 +56,7 @@ class MqttReference:
         password: str | None = None,
         will: mqtt.Will | None = None,
         tls: ssl.SSLContext | None = None,
+        websocket: bool = False,
         reconnect: bool = True,
         properties: mqtt5.ConnectProperties | None = None,
     ) -> None:
@@ -82,6 +83,7 @@ class MqttReference:
             # In MQTT 5 it is said in `connect`.
             clean_session=None if self.speaks_5 else clean_session,
             protocol=MQTTProtocolVersion.MQTTv5 if self.speaks_5 else MQTTProtocolVersion.MQTTv311,
+            transport="websockets" if websocket else "tcp",
             reconnect_on_failure=reconnect,
         )
         # Scenarios send what they like as fast as they like; the reference must not be what holds them up.

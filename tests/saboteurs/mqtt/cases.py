@@ -281,6 +281,15 @@ CASES = [
     ),
     Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs8"),)),
     Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs1"),)),
+    # WebSocket
+    Case("offers-no-subprotocol", "works_over_websocket", FAIL, r"subprotocol mqtt; observed it offered none"),
+    Case(
+        "takes-a-frame-for-a-packet",
+        "reads_packets_across_websocket_frames",
+        TIMEOUT,
+        r"CONNECT is accepted, within .*; observed no answer to connect",
+    ),
+    Case("passes-over-text-frames", "closes_at_a_text_frame", FAIL, r"or reports an error; observed it did neither"),
     # ours, and no fault of a crate
     Case("lacks-the-will", "is_published_when_the_connection_breaks", BROKEN, r"'will'.*crates.toml does not declare"),
     Case(
@@ -298,6 +307,9 @@ CASES = [
     ),
     Case("stays-after-the-end", "connects", BROKEN, r"did not exit after its standard input ended"),
 ]
+
+#: Who shows that a scenario can be passed where paho, the control, is known to fail it.
+WITNESSES = {"closes_at_a_text_frame": "closes-at-text-frames"}
 
 #: Scenarios for which there is no saboteur, with the reason.
 UNPROVEN: dict[tuple[str, Params], str] = {}

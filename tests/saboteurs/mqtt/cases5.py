@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.saboteurs.mqtt.cases import FAIL, TIMEOUT, Case
 
-#: Who shows that a scenario can be passed where paho, the control, is known to fail it.
+#: As `cases.WITNESSES` has it.
 WITNESSES = {
     "sends_nothing_larger_than_the_server_takes": "keeps-to-the-limits",
     "sends_no_topic_alias_above_the_maximum": "keeps-to-the-limits",
