@@ -75,6 +75,7 @@ class Need(StrEnum):
     RESEND = "resend"
     TLS = "TLS"
     ADDRESSES = "addresses"
+    WEBSOCKET = "WebSocket"
 
 
 class Duty(StrEnum):
@@ -89,7 +90,7 @@ KIND_LACKS: dict[Kind, frozenset[Need]] = {
     Kind.CLIENT: frozenset(),
     Kind.SERVER: frozenset(),
     Kind.BINDING: frozenset(),
-    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES}),
+    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES, Need.WEBSOCKET}),
 }
 
 

@@ -12,7 +12,7 @@ use rumqttc::{
 };
 
 use crate::link::{drive, Ack, Calls, Lost, Report, Step};
-use crate::{transport, MAX_PACKET_SIZE};
+use crate::{target, MAX_PACKET_SIZE};
 
 /// Makes a client and starts its loop.
 pub fn start(
@@ -92,12 +92,13 @@ fn step(event: Event) -> Step {
 }
 
 fn options(request: mqtt::Connect) -> Result<MqttOptions, Failure> {
-    let mut options = MqttOptions::new(request.client_id, request.host, request.port);
+    let (host, transport) = target(request.host, request.port, request.websocket, request.tls)?;
+    let mut options = MqttOptions::new(request.client_id, host, request.port);
     options
         .set_keep_alive(Duration::from_secs(request.keep_alive_s.into()))
         .set_clean_session(request.clean_session)
         .set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize)
-        .set_transport(transport(request.tls)?);
+        .set_transport(transport);
     if request.username.is_some() || request.password.is_some() {
         // An empty string is the crate's way to leave the field out (`Login::write`).
         options.set_credentials(
