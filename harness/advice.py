@@ -242,8 +242,8 @@ def overall(advices: Iterable[Advice]) -> Recommendation:
 
 
 def decide(advices: Iterable[Advice]) -> tuple[Decision, ...]:
-    """What to use for each dialect that is spoken, in the order of the protocols."""
-    given = tuple(advices)
+    """What to use for each dialect that is spoken, in the order of the protocols; never another version of a crate."""
+    given = tuple(advice for advice in advices if advice.crate.role is not Role.VERSION)
     decisions = []
     for dialect in (dialect for _, _, dialects in SECTIONS for dialect in dialects):
         spoken = [advice for advice in given if advice.dialect is dialect]

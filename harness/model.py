@@ -5,7 +5,7 @@ Times are in seconds (float), points in time are ISO 8601 strings in UTC, unless
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -56,6 +56,8 @@ class Role(StrEnum):
     LISTED = "listed"
     CANDIDATE = "candidate"
     CONTROL = "control"
+    #: Another version of a crate than the one that the catalogue is about.
+    VERSION = "other version"
 
 
 class Kind(StrEnum):
@@ -200,6 +202,8 @@ class Crate:
     has_probe: bool = True
     may_be_unreachable: str = ""
     profile: Profile = Profile.CI
+    #: Other versions that have rows of their own in runs of the profile `full`.
+    also_versions: tuple[str, ...] = ()
     native_libraries: tuple[str, ...] = ()
     repairs: tuple[Sourced, ...] = ()
     unsupported: tuple[Sourced, ...] = ()
@@ -213,6 +217,15 @@ class Crate:
     def id(self) -> str:
         """Name and version, as cell ids have them."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def handle(self) -> str:
+        """Names the row in a run and in its report: the name, with the version where that is not the catalogue's."""
+        return self.id if self.role is Role.VERSION else self.name
+
+    def at(self, version: str) -> Crate:
+        """This crate in another version: the same probe, and all that is declared of the crate."""
+        return replace(self, version=version, role=Role.VERSION, released="", also_versions=())
 
     def lacks(self, feature: str) -> Sourced | None:
         """The declaration that this crate has no `feature`, if there is one."""
@@ -388,6 +401,8 @@ class Change(StrEnum):
     UNEXPECTED = "unexpected"
     STALE = "stale"
     UNMEASURED = "unmeasured"
+    #: Red, in a version that no expectation is about: data, and no news.
+    OPEN = "nothing expected"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from rich.console import Console
 
 from harness import expectations, matrix, report
 from harness.bench import Bench
-from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
+from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, say
 from harness.errors import AttemptError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
+from harness.probes import registry
 from harness.report import console as console_report
 from harness.session import RunSession
 from harness.store import RunFolder
@@ -68,6 +70,9 @@ def run(
         raise UsageError(
             "cargo was not found, and no crate can be built without it; `make setup` says how to install it"
         )
+    for crate in picked:
+        if crate.role is Role.VERSION:
+            registry.require(crate, os.environ)
     if resume:
         session = RunSession.resume()
         profile = session.folder.read_run().profile
@@ -79,7 +84,7 @@ def run(
         if resume and session.folder.has_plan():
             _start_ahead(session, *_missing(session.folder))
         elif not expression:
-            _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines)
+            _start_ahead(session, picked if crates else covered(picked, Profile(profile)), lines)
         with session.phase("cells"):
             pytest_code = pytest.main(_pytest_arguments(session, crates, expression, broker, profile, jobs, resume))
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
@@ -105,18 +110,14 @@ def _selection(crates: tuple[str, ...], expression: str, broker: tuple[str, ...]
     return " ".join(parts)
 
 
-def _covered(crates: tuple[Crate, ...], profile: Profile) -> tuple[Crate, ...]:
-    return tuple(crate for crate in crates if profile.covers(crate.profile))
-
-
 def _missing(folder: RunFolder) -> tuple[tuple[Crate, ...], tuple[BrokerLine, ...]]:
     """The crates and lines of the cells that an interrupted run did not get to."""
     plan = folder.read_plan()
     done = {cell.key for cell in folder.read_cells()}
     keys = [cell.key for cell in plan.cells if cell.selected and cell.key not in done]
-    crates, peers = {key.crate for key in keys}, {key.peer for key in keys}
+    crates, peers = {(key.crate, key.crate_version) for key in keys}, {key.peer for key in keys}
     return (
-        tuple(crate for crate in plan.crates if crate.name in crates),
+        tuple(crate for crate in plan.crates if (crate.name, crate.version) in crates),
         tuple(line for line in plan.lines if line.id in peers),
     )
 

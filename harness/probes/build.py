@@ -23,8 +23,9 @@ from filelock import FileLock
 from harness.commands import environment
 from harness.errors import BuildFailed, HarnessFault
 from harness.model import Crate
-from harness.paths import PROBES, cache
+from harness.paths import cache
 from harness.probes.cargo import GIT, PROFILE, compile_package, resolve, rustc_version
+from harness.probes.versions import source_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ProbeBuild:
     """A probe that can be started."""
 
     binary: str
+    lock: str
     lock_sha256: str
     rustc: str
     seconds: float
@@ -70,30 +72,26 @@ def build_probe(crate: Crate, mark: str, say: Callable[[str], None]) -> ProbeBui
     Raises:
         BuildFailed: the crate does not compile.
         ContractViolation: our probe or kit does not compile.
+        NotWritten: our probe does not fit this version of the crate, which is not the catalogue's.
         Unavailable: a source cannot be reached, or there is no cargo.
     """
     started = time.monotonic()
-    folder = PROBES / crate.name
     rustc = rustc_version()
-    kept = cache() / "probes" / _content_key(folder, rustc) / f"probe-{crate.name}"
+    env = _environment(mark)
     with FileLock(_cargo_lock()):
+        source = source_of(crate, env)
+        kept = cache() / "probes" / _content_key(source.folder, rustc) / f"probe-{crate.name}"
+        lock = (source.folder / "Cargo.lock").read_text(encoding="utf-8")
         cached = kept.exists()
         if not cached:
-            argv = [
-                "cargo",
-                "build",
-                "--locked",
-                "--message-format=json",
-                "--manifest-path",
-                str(folder / "Cargo.toml"),
-            ]
-            built = compile_package(argv, _environment(mark), f"building {crate.id}", say)
+            built = compile_package(source.build_command(), env, f"building {crate.id}", say)
             if built is None:
-                raise HarnessFault(f"{folder / 'Cargo.toml'} made no executable; a probe has a src/main.rs")
+                raise HarnessFault(f"{source.folder / 'Cargo.toml'} made no executable; a probe has a src/main.rs")
             _keep(built, kept)
     return ProbeBuild(
         binary=str(kept),
-        lock_sha256=hashlib.sha256((folder / "Cargo.lock").read_bytes()).hexdigest(),
+        lock=lock,
+        lock_sha256=hashlib.sha256(lock.encode()).hexdigest(),
         rustc=rustc,
         seconds=time.monotonic() - started,
         cached=cached,
