@@ -66,6 +66,8 @@ class Advice:
     recommendation: Recommendation
     reasons: tuple[Reason, ...]
     limits: tuple[Reason, ...]
+    #: What would be given if nothing of `reasons` were so; the same where nothing better is left.
+    otherwise: Recommendation = Recommendation.RECOMMENDED
 
 
 @dataclass(frozen=True)
@@ -263,14 +265,14 @@ def _advice(row: Row, dialect: Dialect, maintained: set[str]) -> Advice:
         outdated=tuple(cell for cell in own if cell.key.peer not in maintained),
     )
     found = [(rule.recommendation, tuple(rule.find(case))) for rule in RULES]
-    given = next(
-        (r for r, reasons in found if reasons and r is not Recommendation.RECOMMENDED), Recommendation.RECOMMENDED
-    )
+    led_to = {r for r, reasons in found if reasons} | {Recommendation.RECOMMENDED}
+    # The words stand in the order in which the rules are asked.
+    given, otherwise = [*(r for r in Recommendation if r in led_to), Recommendation.RECOMMENDED][:2]
     limiting = [reason for r, reasons in found for reason in reasons if r is not given]
     reasons = [reason for r, reasons in found for reason in reasons if r is given]
     if given is Recommendation.RECOMMENDED:
         limiting, reasons = reasons, [_all_pass(case)]
-    return Advice(row.crate, dialect, given, tuple(reasons), tuple(limiting))
+    return Advice(row.crate, dialect, given, tuple(reasons), tuple(limiting), otherwise)
 
 
 def _all_pass(case: Case) -> Reason:

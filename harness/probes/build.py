@@ -49,6 +49,7 @@ class PublishedBuild:
     """How a crate compiles as published; `failure` is empty where it does."""
 
     repository: str
+    licence: str
     dependencies: int
     lock: str
     rustc: str
@@ -115,7 +116,7 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
             resolve(["cargo", "generate-lockfile"], folder, env, what)
             described = resolve(["cargo", "metadata", "--format-version=1", "--locked"], folder, env, what)
         except BuildFailed as error:
-            return PublishedBuild("", 0, "", rustc, error.observed, time.monotonic() - started, cached=False)
+            return PublishedBuild("", "", 0, "", rustc, error.observed, time.monotonic() - started, cached=False)
         lock = (folder / "Cargo.lock").read_text(encoding="utf-8")
         packages = json.loads(described.stdout)["packages"]
         package = next(p for p in packages if p["name"] == crate.package and p["version"] == crate.version)
@@ -127,6 +128,7 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
                 result.write_text(json.dumps(_check(crate, folder, env, say)), encoding="utf-8")
     return PublishedBuild(
         repository=package.get("repository") or "",
+        licence=package.get("license") or "",
         dependencies=len(packages) - 2,
         lock=lock,
         rustc=rustc,
