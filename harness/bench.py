@@ -237,7 +237,7 @@ class Bench:
     def _vet(self, crate: Crate, argv: list[str]) -> dict[str, Any]:
         transcript = Transcript()
         hello = vet(self.start_probe(crate, argv, transcript), self._vocabulary(crate))
-        if not crate.command and (hello.crate, hello.version) != (crate.package, crate.version):
+        if not crate.command and (hello.crate, hello.version) != (crate.package, crate.package_version):
             raise ContractViolation(
                 f"the probe says it was built with {hello.crate} {hello.version}; "
                 f"crates.toml has {crate.package} {crate.version}: update the probe's Cargo.toml and Cargo.lock"

@@ -24,6 +24,8 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+#: What a version starts with that is the source in a folder.
+FOLDER = "path:"
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
 
@@ -121,6 +123,7 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
     yield "dialects", not crate.dialects, "is empty; expected at least one dialect"
     yield "version", not _VERSION.match(crate.version), f"is {crate.version!r}; expected MAJOR.MINOR.PATCH"
     yield "role", crate.role is Role.VERSION, "is the harness's own; other versions go into also_versions"
+    yield "path", bool(crate.path), "is the harness's own; `iotyet check NAME --path DIR` measures a folder"
     strange_versions = [text for text in crate.also_versions if not _VERSION.match(text) or text == crate.version]
     yield (
         "also_versions",
@@ -240,7 +243,7 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
 
 
 def pick_crates(crates: Iterable[Crate], names: Iterable[str]) -> tuple[Crate, ...]:
-    """The crates that `names` ask for, each NAME or NAME@VERSION; all where there are none.
+    """The crates that `names` ask for, each NAME, NAME@VERSION or NAME@path:DIR; all where there are none.
 
     Raises:
         UsageError: a name is unknown, a version is none, or the crate cannot be had in another version.
@@ -260,11 +263,25 @@ def pick_crates(crates: Iterable[Crate], names: Iterable[str]) -> tuple[Crate, .
 
 
 def _another(crate: Crate, version: str) -> Crate:
+    if version.startswith(FOLDER):
+        return _from_folder(crate, Path(version.removeprefix(FOLDER)).resolve())
     if not _VERSION.match(version):
         raise UsageError(f"{version!r} is no version; expected {crate.name}@MAJOR.MINOR.PATCH, such as {crate.id}")
     if crate.git is not None or crate.command:
         raise UsageError(f"{crate.name} can only be had as {crate.id}: it does not come from the registry")
     return crate.at(version)
+
+
+def _from_folder(crate: Crate, folder: Path) -> Crate:
+    try:
+        package = load_toml(folder / "Cargo.toml").get("package", {})
+    except ConfigError as error:
+        raise UsageError(f"{folder} has no source of a crate: {error}") from error
+    if package.get("name") != crate.package:
+        raise UsageError(f"{folder} has the package {package.get('name')!r}; {crate.name} is {crate.package!r}")
+    if not isinstance(package.get("version"), str):
+        raise UsageError(f"{folder / 'Cargo.toml'} states no version of its own; name the folder of a whole package")
+    return crate.from_path(str(folder), package["version"])
 
 
 def covered(crates: Iterable[Crate], profile: Profile) -> tuple[Crate, ...]:

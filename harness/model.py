@@ -179,6 +179,10 @@ class GitSource:
     rev: str
 
 
+#: What the version of a source that is not published ends in, so that it is told apart from the published one.
+_UNPUBLISHED = "+path"
+
+
 @dataclass(frozen=True)
 class Crate:
     """An entry of rust-probes/crates.toml."""
@@ -212,6 +216,8 @@ class Crate:
     namesake: Sourced | None = None
     retired: Sourced | None = None
     command: tuple[str, ...] = ()
+    #: The folder of a source that is not published; the harness's to set.
+    path: str = ""
 
     @property
     def id(self) -> str:
@@ -223,9 +229,18 @@ class Crate:
         """Names the row in a run and in its report: the name, with the version where that is not the catalogue's."""
         return self.id if self.role is Role.VERSION else self.name
 
+    @property
+    def package_version(self) -> str:
+        """What the package itself says; the version of a source that is not published has `+path` after it."""
+        return self.version.removesuffix(_UNPUBLISHED)
+
     def at(self, version: str) -> Crate:
         """This crate in another version: the same probe, and all that is declared of the crate."""
         return replace(self, version=version, role=Role.VERSION, released="", also_versions=())
+
+    def from_path(self, path: str, version: str) -> Crate:
+        """This crate as a folder has it, whose manifest says `version`."""
+        return replace(self.at(f"{version}{_UNPUBLISHED}"), path=path)
 
     def lacks(self, feature: str) -> Sourced | None:
         """The declaration that this crate has no `feature`, if there is one."""

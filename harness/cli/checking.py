@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from harness.catalog import load_crates, pick_crates
+from harness.cli.bisecting import check_range
+from harness.cli.comparing import check_path
 from harness.cli.group import cli, say
 from harness.cli.running import Asked, complete, measure, need_cargo
 from harness.errors import Unavailable, UsageError
@@ -30,23 +33,56 @@ from harness.store import all_runs
 @click.option(
     "--profile", type=click.Choice([p.value for p in Profile]), default=Profile.DEFAULT.value, show_default=True
 )
+@click.option("-k", "expression", default="", metavar="EXPR", help="Only scenarios that match, as pytest's -k.")
+@click.option("--broker", multiple=True, metavar="NAME[@LINE]", help="Only this broker.")
+@click.option(
+    "--path",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Of the crate's source in this folder: what it repairs and breaks.",
+)
+@click.option("--against", default="", metavar="VERSION", help="Compare with it; `published`, the newest, by default.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Workers, as `iotyet run` has them.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def check(crate: str, profile: str, jobs: int | None, form: str) -> int:
+def check(
+    crate: str,
+    profile: str,
+    expression: str,
+    broker: tuple[str, ...],
+    path: Path | None,
+    against: str,
+    jobs: int | None,
+    form: str,
+) -> int:
     """Say what to do with one crate, and why, beside what the guide lists.
 
     CRATE is a name of the catalogue, or a package on the registry: then what can be told without a probe is told, and
-    the command that makes one. Exit codes are those of `iotyet run`; without a probe 3, because nothing was measured.
+    the command that makes one. CRATE@A..B says since which published version each cell fails that fails in B. With
+    --path an author's source is compared with a release: what it repairs, and what it breaks.
+
+    Exit codes are those of `iotyet run`; without a probe 3, because nothing was measured. A range and a comparison exit
+    with 0, or 3 where something could not be measured; a comparison with 1 where something is worse than before.
 
     Example: iotyet check rumqttc
     """
     name, _, version = crate.partition("@")
     known = _of_the_catalogue(name)
+    first, dots, last = version.partition("..")
+    plain = Asked((), Profile(profile), expression, broker, jobs)
+    if path is None and against:
+        raise UsageError("--against compares the source in a folder with a release; name the folder with --path")
+    if path is not None:
+        if known is None or version:
+            raise UsageError(f"--path needs a crate of the catalogue, not {crate!r}; `iotyet list crates` shows all")
+        return check_path(known, path, against or "published", plain, form)
+    if known and dots:
+        return check_range(known, first, last, plain, form)
+    if dots:
+        raise UsageError(f"{name} has no probe, so that nothing of it can be measured; `iotyet check {name}` says more")
     if known is None:
         need_cargo()
         _print(_without_probe(name, version), form)
         return EXIT_UNMEASURED
-    asked = Asked((f"{known}@{version}" if version else known,), Profile(profile), jobs=jobs)
+    asked = replace(plain, crates=(f"{known}@{version}" if version else known,))
     (picked,) = pick_crates(load_crates(), asked.crates)
     if picked.role is Role.CONTROL:
         raise UsageError(f"{picked.name} is a reference client, about which there is no advice; name a crate")

@@ -103,7 +103,7 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
     load_claims()
     need_cargo()
     for crate in picked:
-        if crate.role is Role.VERSION:
+        if crate.role is Role.VERSION and not crate.path:
             registry.require(crate, os.environ)
     if asked.resume:
         session = RunSession.resume()

@@ -27,6 +27,9 @@ from harness.paths import cache
 from harness.probes.cargo import GIT, PROFILE, compile_package, resolve, rustc_version
 from harness.probes.versions import source_of
 
+#: Folders of a source that do not go into what is built.
+_GENERATED = frozenset({"target", ".git"})
+
 
 @dataclass(frozen=True)
 class ProbeBuild:
@@ -119,8 +122,10 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
             return PublishedBuild("", "", 0, "", rustc, error.observed, time.monotonic() - started, cached=False)
         lock = (folder / "Cargo.lock").read_text(encoding="utf-8")
         packages = json.loads(described.stdout)["packages"]
-        package = next(p for p in packages if p["name"] == crate.package and p["version"] == crate.version)
-        result = cache() / "published" / f"{_digest(lock, rustc)}.json"
+        package = next(p for p in packages if p["name"] == crate.package and p["version"] == crate.package_version)
+        # A lock file tells nothing of what is in a folder.
+        content = _content_key(Path(crate.path), rustc) if crate.path else ""
+        result = cache() / "published" / f"{_digest(lock, rustc, *([content] if content else []))}.json"
         with FileLock(_cargo_lock()):
             cached = result.exists()
             if not cached:
@@ -152,7 +157,10 @@ def _check(crate: Crate, folder: Path, env: dict[str, str], say: Callable[[str],
 def _scratch_package(crate: Crate) -> Iterator[Path]:
     """An empty package that depends on the crate and on nothing else."""
     features = ", ".join(json.dumps(feature) for feature in crate.features)
-    origin = f'git = "{crate.git.url}", rev = "{crate.git.rev}"' if crate.git else f'version = "={crate.version}"'
+    if crate.git:
+        origin = f'git = "{crate.git.url}", rev = "{crate.git.rev}"'
+    else:
+        origin = f'path = "{crate.path}"' if crate.path else f'version = "={crate.version}"'
     default = "" if crate.default_features else ", default-features = false"
     manifest = (
         '[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2021"\n\n[workspace]\n\n'
@@ -182,7 +190,7 @@ def _content_key(folder: Path, rustc: str) -> str:
     digest = hashlib.sha256(json.dumps([rustc, PROFILE, os.environ.get("RUSTFLAGS", "")]).encode())
     for source in (folder, *_path_dependencies(folder)):
         for path in sorted(source.rglob("*")):
-            if path.is_file() and "target" not in path.relative_to(source).parts:
+            if path.is_file() and not _GENERATED.intersection(path.relative_to(source).parts):
                 digest.update(f"{source.name}/{path.relative_to(source)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]
 

@@ -72,16 +72,23 @@ def source_of(crate: Crate, env: Mapping[str, str]) -> ProbeSource:
 
 
 def with_requirement(manifest: str, crate: Crate) -> str:
-    """The text of a probe's manifest with another version required, and its path dependencies where they are.
+    """The text of a probe's manifest with another version or source required, and path dependencies where they are.
 
     Raises:
         HarnessFault: the crate is not pinned in one place.
     """
     pin = re.compile(rf'^("?{re.escape(crate.package)}"?\s*=.*?")=[^"]+"', re.MULTILINE)
-    changed, places = pin.subn(rf'\g<1>={crate.version}"', manifest)
+    changed, places = pin.subn(rf'\g<1>={crate.package_version}"', manifest)
     if places != 1:
         raise HarnessFault(f"the probe {crate.name} has to pin {crate.package} as '= VERSION' in one line; {places} do")
-    return changed.replace('path = "../', f'path = "{PROBES}/')
+    changed = changed.replace('path = "../', f'path = "{PROBES}/')
+    return _patched(changed, crate) if crate.path else changed
+
+
+def _patched(manifest: str, crate: Crate) -> str:
+    """With the crate taken from a folder, wherever it is asked for."""
+    head, patch = "[patch.crates-io]\n", f"{json.dumps(crate.package)} = {{ path = {json.dumps(crate.path)} }}\n"
+    return manifest.replace(head, head + patch) if head in manifest else f"{manifest}\n{head}{patch}"
 
 
 def cfgs_for(manifest: str, version: str) -> tuple[str, ...]:
