@@ -33,7 +33,7 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
     yield "index.html", _render(templates, "index.html.j2", index_context(matrix))
     yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
-        yield crate_page(row.crate.name), _render(templates, "crate.html.j2", crate_context(matrix, row))
+        yield crate_page(row.crate.handle), _render(templates, "crate.html.j2", crate_context(matrix, row))
         for cell in row.cells:
             if cell.measured:
                 yield cell_page(row.crate, cell.key), _cell(templates, matrix, row, cell, evidence)

@@ -20,6 +20,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.model": (),
     "harness.paths": (),
     "harness.pcapng": (),
+    "harness.bisect": (),
     "harness.errors": ("harness.model",),
     "harness.commands": ("harness.errors",),
     "harness.certificates": (),

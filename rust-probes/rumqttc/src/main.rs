@@ -12,6 +12,8 @@
 //! MQTT 5 is `rumqttc::v5`, whose examples (`examples/syncpubsub_v5.rs`) do the same with types of its own; properties go
 //! in through `MqttOptions::set_connect_properties`, `Client::publish_with_properties` and
 //! `Client::subscribe_many_with_properties`.
+//!
+//! The harness also builds this probe against older versions of the crate. Before 0.25.0 there are fewer kinds of errors.
 
 mod link;
 mod v4;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kit::mqtt::{self, Connected, Events, Publish, Qos, Subscribe};
 use kit::Failure;
+#[cfg(not(before = "0.25.0"))]
 use rumqttc::mqttbytes::Error as CodecError;
 use rumqttc::{
     Client, ConnectionError, Event, LastWill, MqttOptions, Packet, QoS, StateError,
@@ -134,13 +135,12 @@ fn failure(error: &ConnectionError) -> Failure {
         | E::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
             Failure::timeout(error)
         }
-        E::Io(_)
-        | E::Tls(_)
-        | E::MqttState(
-            StateError::Io(_)
-            | StateError::ConnectionAborted
-            | StateError::Deserialization(CodecError::Io(_)),
+        E::Io(_) | E::Tls(_) | E::MqttState(StateError::Io(_)) => Failure::io(error),
+        #[cfg(not(before = "0.25.0"))]
+        E::MqttState(
+            StateError::ConnectionAborted | StateError::Deserialization(CodecError::Io(_)),
         ) => Failure::io(error),
+        #[cfg(not(before = "0.25.0"))]
         E::MqttState(StateError::Deserialization(CodecError::OutgoingPacketTooLarge {
             ..
         })) => Failure::krate(error),

@@ -12,7 +12,9 @@ use rumqttc::v5::mqttbytes::v5::{
     PubAckReason, PubCompReason, PubRecReason, PublishProperties, RetainForwardRule,
     SubscribeProperties, SubscribeReasonCode, UnsubAckReason,
 };
-use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
+#[cfg(not(before = "0.25.0"))]
+use rumqttc::v5::mqttbytes::Error as CodecError;
+use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{Client, ConnectionError, Event, MqttOptions, StateError};
 
 use crate::link::{drive, Ack, Calls, Lost, Report, Step};
@@ -292,17 +294,20 @@ fn failure(error: &ConnectionError) -> Failure {
         }
         E::Io(_)
         | E::Tls(_)
-        | E::MqttState(
-            StateError::Io(_)
-            | StateError::ConnectionAborted
-            | StateError::ServerDisconnect { .. }
-            | StateError::Deserialization(CodecError::Io(_)),
+        | E::MqttState(StateError::Io(_) | StateError::ServerDisconnect { .. }) => {
+            Failure::io(error)
+        }
+        #[cfg(not(before = "0.25.0"))]
+        E::MqttState(
+            StateError::ConnectionAborted | StateError::Deserialization(CodecError::Io(_)),
         ) => Failure::io(error),
         E::MqttState(
-            StateError::OutgoingPacketTooLarge { .. }
-            | StateError::InvalidAlias { .. }
-            | StateError::Deserialization(CodecError::OutgoingPacketTooLarge { .. }),
+            StateError::OutgoingPacketTooLarge { .. } | StateError::InvalidAlias { .. },
         ) => Failure::krate(error),
+        #[cfg(not(before = "0.25.0"))]
+        E::MqttState(StateError::Deserialization(CodecError::OutgoingPacketTooLarge {
+            ..
+        })) => Failure::krate(error),
         E::NotConnAck(_)
         | E::MqttState(
             StateError::Deserialization(_)
