@@ -186,3 +186,18 @@ def all_runs(runs: Path) -> list[RunFolder]:
     """The runs in a folder, oldest first."""
     found: Iterable[Path] = sorted(path for path in runs.glob("*") if (path / "run.json").is_file())
     return [RunFolder(path) for path in found]
+
+
+def newest_whole_run(runs: Path) -> RunFolder:
+    """The newest run that ended and left nothing of its profile out.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for folder in reversed(all_runs(runs)):
+        info = folder.read_run()
+        if info.exit is not None and not info.selection and folder.has_plan():
+            return folder
+    raise UsageError(
+        f"{runs} has no finished run of a whole profile; make one with `iotyet run`, or name a run's folder"
+    )

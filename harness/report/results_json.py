@@ -123,7 +123,7 @@ def repository(row: Row, known: Recorded) -> str:
     crate = row.crate
     if crate.git is not None:
         return crate.git.url
-    return known.repository or (crate.moved_to.what if crate.moved_to else "")
+    return known.repository or crate.repository or (crate.moved_to.what if crate.moved_to else "")
 
 
 def _build(row: Row, scenario: str, lock_sha256: str) -> shape.Build | None:

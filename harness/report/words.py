@@ -119,18 +119,19 @@ def decision_line(decision: Decision) -> str:
     best = decision.best
     role = "" if best.crate.role is Role.LISTED else ", which the guide does not list"
     if best.recommendation.is_usable:
-        said = f"use {label(best.crate)}{role}, {ADVICE[best.recommendation].word}: {_first(best)}"
+        said = f"use {label(best.crate)}{role}, {ADVICE[best.recommendation].word}: {first_reason(best)}"
     elif best.recommendation is Recommendation.UNKNOWN:
-        said = f"unknown; {label(best.crate)}{role}: {_first(best)}"
+        said = f"unknown; {label(best.crate)}{role}: {first_reason(best)}"
     else:
-        said = f"nothing recommended; least bad: {label(best.crate)}{role}, {best.recommendation}: {_first(best)}"
+        said = f"nothing recommended; least bad: {label(best.crate)}{role}, {best.recommendation}: {first_reason(best)}"
     others = ", ".join(f"{title(advice.crate)} {advice.recommendation}" for advice in decision.listed)
     none = "nothing recommended" if best.recommendation.is_usable and role else ""
     listed = others or none
     return f"{said}. Of the listed: {listed}." if listed else f"{said}."
 
 
-def _first(advice: Advice) -> str:
+def first_reason(advice: Advice) -> str:
+    """An advice's first reason, and how many more there are."""
     more = len(advice.reasons) - 1
     return one_line(advice.reasons[0].text, 160) + (f", and {more} more" if more else "")
 
