@@ -314,6 +314,8 @@ def _filled(planned: PlannedCell, crate: Crate, scenario: Scenario, known: Expec
     lacking = sorted(KIND_LACKS[crate.kind].intersection(scenario.needs))
     verdict, change = Verdict.NOT_RUN, Change.UNMEASURED
     reason = "the run ended before it" if planned.selected else "not selected"
+    if planned.shard and not planned.selected:
+        reason = f"another shard measures it, number {planned.shard}"
     if lacking:
         # Fixed before any run, so that the denominator does not depend on what was selected.
         verdict, change = Verdict.NOT_APPLICABLE, Change.AS_EXPECTED

@@ -34,6 +34,8 @@ class RunInfo:
     host: dict[str, str]
     tools: dict[str, str]
     harness_version: str
+    #: Which part of a run in several parts this is, as `2/3`; empty where it is a whole one.
+    shard: str = ""
     seconds: float = 0.0
     exit: int | None = None
     phases: dict[str, float] = field(default_factory=dict)
@@ -43,11 +45,15 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of the profile; `node` is its pytest id."""
+    """A cell of the profile; `node` is its pytest id.
+
+    `shard` is the part of the run that measures it; 0 where none does, or where the run has no parts.
+    """
 
     key: CellKey
     selected: bool
     node: str
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,10 @@ class RunFolder:
                 "make room, then go on with `iotyet run --resume`"
             ) from error
 
+    def write_cells(self, cells: Iterable[CellResult]) -> None:
+        """Write all cells of a run that is over, replacing earlier ones."""
+        self.cells_file.write_text("".join(f"{encode_cell(cell)}\n" for cell in cells), encoding="utf-8")
+
     def read_cells(self) -> list[CellResult]:
         """All cells that ended, in order; of a cell measured twice the last counts.
 
@@ -196,7 +206,7 @@ def newest_whole_run(runs: Path) -> RunFolder:
     """
     for folder in reversed(all_runs(runs)):
         info = folder.read_run()
-        if info.exit is not None and not info.selection and folder.has_plan():
+        if info.exit is not None and not info.selection and not info.shard and folder.has_plan():
             return folder
     raise UsageError(
         f"{runs} has no finished run of a whole profile; make one with `iotyet run`, or name a run's folder"

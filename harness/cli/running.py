@@ -8,22 +8,20 @@ from typing import Any
 
 import click
 import pytest
-from rich.console import Console
 
 from harness import expectations, matrix, report
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
-from harness.cli.group import FAULT, INTERRUPTED, cli, say
+from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
 from harness.errors import AttemptError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
-from harness.report import console as console_report
 from harness.session import RunSession
+from harness.shards import assign
+from harness.shards import parse as parse_shard
 from harness.store import RunFolder
 from harness.turns import WORKERS
 
-#: Columns that the printed matrix needs.
-_CONSOLE_WIDTH = 116
 #: Seconds after which a cell counts as a hang of ours; it may wait long for its turn and for what others build.
 _CELL_LIMIT = 3600
 
@@ -42,6 +40,9 @@ _CELL_LIMIT = 3600
     default=None,
     help="Workers; six a core by default, most of which wait.",
 )
+@click.option(
+    "--shard", default="", metavar="I/N", help="Only this part of the run; `iotyet merge` puts parts together."
+)
 @click.option("--resume", is_flag=True, help="Go on with the newest run, which was interrupted.")
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
 def run(
@@ -50,6 +51,7 @@ def run(
     broker: tuple[str, ...],
     profile: str,
     jobs: int | None,
+    shard: str,
     resume: bool,
     tolerate_unreachable: bool,
 ) -> int:
@@ -68,11 +70,18 @@ def run(
         raise UsageError(
             "cargo was not found, and no crate can be built without it; `make setup` says how to install it"
         )
+    part = parse_shard(shard) if shard else None
+    if part is not None:
+        if resume:
+            raise UsageError("an interrupted shard goes on with `iotyet run --resume` alone: it knows which it is")
+        covered = picked if crates else _covered(picked, Profile(profile))
+        owners = assign(covered, lines, part.of)
+        picked = tuple(crate for crate in covered if owners[crate.name] == part.number)
     if resume:
         session = RunSession.resume()
         profile = session.folder.read_run().profile
     else:
-        session = RunSession.begin(Profile(profile), _selection(crates, expression, broker))
+        session = RunSession.begin(Profile(profile), _selection(crates, expression, broker), shard)
     code: int | None = FAULT
     try:
         # With an expression nobody knows yet what is needed: then the cells start it.
@@ -81,7 +90,9 @@ def run(
         elif not expression:
             _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines)
         with session.phase("cells"):
-            pytest_code = pytest.main(_pytest_arguments(session, crates, expression, broker, profile, jobs, resume))
+            pytest_code = pytest.main(
+                _pytest_arguments(session, crates, expression, broker, profile, jobs, shard, resume)
+            )
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
         if pytest_code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
             return FAULT
@@ -155,6 +166,7 @@ def _pytest_arguments(
     broker: tuple[str, ...],
     profile: str,
     jobs: int | None,
+    shard: str,
     resume: bool,
 ) -> list[str]:
     workers = jobs or WORKERS
@@ -162,6 +174,7 @@ def _pytest_arguments(
     arguments += ["-n", str(workers), f"--timeout={_CELL_LIMIT}", f"--iotyet-run={session.folder.path}"]
     arguments += [f"--crate={name}" for name in crates] + [f"--broker={name}" for name in broker]
     arguments += ["-k", expression] if expression else []
+    arguments += [f"--shard={shard}"] if shard else []
     arguments += ["--iotyet-resume"] if resume else []
     return arguments
 
@@ -178,10 +191,7 @@ def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) 
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)
     latest.symlink_to(folder.path.relative_to(REPORTS), target_is_directory=True)
-    console = Console()
-    # A narrow table would lose columns; a long line that wraps loses nothing.
-    console.width = max(console.width, _CONSOLE_WIDTH)
-    console.print(console_report.render(built))
+    print_matrix(built)
     shown = latest / index.name
     say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code

@@ -91,6 +91,7 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Commit", f"{run.commit[:12]}{' with local changes' if run.dirty else ''}" if run.commit else ""),
         ("Profile", run.profile),
         ("Arguments", run.selection),
+        ("Shard", run.shard),
         ("Compiler", run.tools.get("rustc", "")),
         ("Peers", ", ".join(dict.fromkeys(ran))),
         ("Machine", host),

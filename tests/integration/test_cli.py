@@ -73,12 +73,16 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     ("arguments", "message"),
     [
         (("run", "mqttc@9.0.0"), "the catalogue has mqttc@0.1.4, not mqttc@9.0.0; edit rust-probes/crates.toml"),
+        (("run", "--shard", "4/3"), "--shard is '4/3'; expected I/N, as 1/3, 2/3 and 3/3 for a run in three parts"),
+        (("run", "--shard", "1/99"), "99 shards are too many for "),
+        (("run", "--shard", "1/2", "--resume"), "an interrupted shard goes on with `iotyet run --resume` alone"),
+        (("merge", "scenarios", "--out", "docs"), "docs is there already; name a new folder"),
         (("run", "--profile", "huge"), "'huge' is not one of 'ci', 'default', 'full'"),
         (("rnu",), "No such command 'rnu'"),
         (("list", "cells"), "no run has planned anything yet; `pytest scenarios --collect-only -q` lists all cells"),
         (("report", "scenarios"), "is no folder of a run: run.json: No such file or directory"),
     ],
-    ids=["version", "profile", "command", "no plan yet", "no run"],
+    ids=["version", "shard", "shards", "shard resumed", "merged", "profile", "command", "no plan yet", "no run"],
 )
 def test_more_wrong_usage_is_one_sentence_and_exit_2(
     inside: CommandLine, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str

@@ -68,6 +68,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.advice": (*NOUNS, "harness.matrix"),
     "harness.claims": (*NOUNS, "harness.advice", "harness.matrix"),
     "harness.report": (*NOUNS, "harness.advice", "harness.claims", "harness.matrix", "harness.store", "harness.paths"),
+    "harness.shards": (*NOUNS, "harness.store"),
     "harness.guide": (*NOUNS, "harness.advice", "harness.matrix", "harness.report"),
     "harness.session": (
         *NOUNS,
