@@ -151,6 +151,8 @@ class Relay:
         self._refusing = False
         self._cut_after: int | None = None
         self._drip = 0.0
+        #: What to alter in what the peer sends, and into what.
+        self._alter: tuple[bytes, bytes] | None = None
         self._free = {"a": asyncio.Event(), "b": asyncio.Event()}
         for free in self._free.values():
             free.set()
@@ -211,6 +213,20 @@ class Relay:
     def cut_next_answer(self, after: int) -> None:
         """Break the connection on which the peer sends next, once `after` bytes of that have reached the client."""
         self._loop.run(self._on_loop(lambda: setattr(self, "_cut_after", after)))
+
+    def alter_next(self, old: bytes, new: bytes) -> None:
+        """Where the peer next sends `old`, pass on `new`, once; both have the same length.
+
+        What is on its way in several pieces is not found: `altered` tells.
+        """
+        if len(old) != len(new):
+            raise ValueError(f"{len(old)} bytes cannot become {len(new)}: lengths inside the protocol would be wrong")
+        self._loop.run(self._on_loop(lambda: setattr(self, "_alter", (old, new))))
+
+    @property
+    def altered(self) -> bool:
+        """True once `alter_next` has found what it looks for."""
+        return self._alter is None
 
     def refuse_for(self, seconds: float) -> None:
         """Go on refusing for `seconds` and then serve again; returns at once."""
@@ -344,7 +360,12 @@ class Relay:
                 if end == "b" and self._cut_after is not None:
                     await self._cut_inside(connection, target, chunk)
                     return
-                connection.flow.data(end, chunk)
+                if end == "b" and self._alter is not None and self._alter[0] in chunk:
+                    chunk = chunk.replace(*self._alter, 1)
+                    self._alter = None
+                    connection.flow.data(end, chunk, "altered by the scenario")
+                else:
+                    connection.flow.data(end, chunk)
                 if not self._free[end].is_set():
                     connection.kept[end] += chunk
                     self._held.set()

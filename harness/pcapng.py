@@ -77,10 +77,10 @@ class TcpFlow:
         self._send("b", SYN | ACK)
         self._send("a", ACK)
 
-    def data(self, end: str, payload: bytes) -> None:
-        """Bytes from the client (`a`) or the server (`b`)."""
+    def data(self, end: str, payload: bytes, comment: str = "") -> None:
+        """Bytes from the client (`a`) or the server (`b`); `comment` says what the relay did with them."""
         for start in range(0, len(payload), _SEGMENT):
-            self._send(end, PSH | ACK, payload[start : start + _SEGMENT])
+            self._send(end, PSH | ACK, payload[start : start + _SEGMENT], comment)
 
     def finished(self, end: str) -> None:
         """One side closed its half in good order."""

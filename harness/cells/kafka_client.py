@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cells.doors import PLAIN, Door
 from harness.cells.peer import PeerCell, PeerClient, described
+from harness.errors import RefusedByCrate
 from harness.probes.talk import ProbeProcess
 from harness.references.kafka import Written
 from harness.wire import kafka
@@ -103,6 +104,20 @@ class KafkaClient(PeerClient):
         """The next record that the crate delivers; null where none came within `within` seconds."""
         event = self.next_event("record", within, expected)
         return None if event is None else _delivered(event)
+
+    def next_record_or_error(self, within: float, expected: str) -> Delivered | str | None:
+        """The next record, or what the crate tells the application is wrong; null where neither came in time."""
+
+        def is_news(event: dict[str, Any]) -> bool:
+            return event["event"] in ("record", "disconnected")
+
+        try:
+            event = self._process.take_event(is_news, self._cell.remaining(within, expected), expected=expected)
+        except RefusedByCrate as error:
+            return error.observed
+        if event is None:
+            return None
+        return _delivered(event) if event["event"] == "record" else str(event["reason"])
 
     def commit(self) -> None:
         """Commit what was delivered."""

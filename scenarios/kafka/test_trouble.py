@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.cells.kafka import KafkaCell
 from harness.cells.kafka_client import Delivered
-from harness.errors import RefusedByCrate
+from harness.cells.peer import DELIVERY
+from harness.errors import RefusedByCrate, ScenarioFault
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario
@@ -39,6 +40,45 @@ def test_survives_an_answer_that_breaks_off(cell: KafkaCell) -> None:
         record.value in found,
         expected="what is reported as stored is stored",
         observed=f"the topic holds {len(found)} records, and not this one",
+    )
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[
+        "https://kafka.apache.org/documentation/#recordbatch",
+        "https://kafka.apache.org/documentation/#consumerconfigs_check.crcs",
+    ],
+    deadline=45.0,
+)
+def test_delivers_no_corrupt_record(cell: KafkaCell) -> None:
+    """Where a record is damaged on its way, the client reports an error or fetches it again, and never delivers it.
+
+    One bit of the value differs from what the checksum of its batch was made of.
+    """
+    topic = cell.topic()
+    before, record = Written(b"key", cell.payload()), Written(b"key", cell.payload())
+    assert record.value is not None  # noqa: S101 - for the types
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    cell.reference.produce(topic, [before])
+    cell.expect_delivered(client, [Delivered(before.key, before.value)], expected="what is whole comes first")
+    relay, expected = cell.relay(), "the record as it was sent, or an error"
+    relay.alter_next(record.value, bytes([record.value[0] ^ 1]) + record.value[1:])
+    cell.reference.produce(topic, [record])
+    found = client.next_record_or_error(DELIVERY, expected)
+    if not relay.altered:
+        raise ScenarioFault(f"the record never passed the relay in one piece; {found}")
+    if isinstance(found, str):
+        cell.remark(f"an error, as it may be: {found}")
+        return
+    cell.expect(
+        found is not None and found.value == record.value,
+        expected=expected,
+        observed=f"nothing came within {DELIVERY:g} s" if found is None else f"it delivered {found}",
     )
 
 

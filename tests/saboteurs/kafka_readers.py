@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from kafka import KafkaConsumer
 from kafka.structs import OffsetAndMetadata
 
 from harness.references.kafka import Read
@@ -80,6 +81,15 @@ class CommitsTheLast(ControlClient):
                 )
             )
         return Empty()
+
+
+class ChecksNoChecksums(ControlClient):
+    """What was damaged on its way is delivered."""
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Look at no checksum."""
+        KafkaConsumer.DEFAULT_CONFIG["check_crcs"] = False
+        return super().consume(request)
 
 
 class DeliversEmptyForNull(ControlClient):

@@ -101,6 +101,7 @@ CASES = [
     Case("never-leaves", "takes_over_from_a_member_that_left", "both partitions: .*observed the crate"),
     # trouble
     Case("produces-once", "survives_an_answer_that_breaks_off", "is stored; observed the topic holds 1 "),
+    Case("checks-no-checksums", "delivers_no_corrupt_record", "or an error; observed it delivered key of 3 bytes"),
     Case("ignores-errors", "reports_an_unknown_topic_to_a_reader", "observed the crate reported success"),
     Case("produces-once", "produces_to_a_topic_that_was_made_again", "observed 0 others"),
     Case("delivers-once", "consumes_a_record_beyond_its_fetch_limit", "next one: .*observed the crate"),

@@ -160,6 +160,24 @@ def test_a_client_that_breaks_off_is_recorded_from_its_side_and_broken_off_upstr
     assert (reset.source.split(":")[0], reset.comment) == ("127.0.0.9", "")
 
 
+def test_what_is_altered_is_altered_once_and_the_capture_says_so(
+    relay: Relay, connect: Connect, tmp_path: Path
+) -> None:
+    client = connect()
+    relay.alter_next(b"good", b"evil")
+    _talk(client, b"something else")
+    assert not relay.altered
+    for answer in (b"so evil", b"so good"):
+        client.sendall(b"so good")
+        assert _receive(client, 7) == answer
+    assert relay.altered
+    found, sent, received = _recorded(relay, tmp_path)
+    assert (sent, received) == (b"something elseso goodso good", b"something elseso evilso good")
+    assert [s.payload for s in found if s.comment == "altered by the scenario"] == [b"so evil"]
+    with pytest.raises(ValueError, match="4 bytes cannot become 3"):
+        relay.alter_next(b"good", b"bad")
+
+
 def test_a_delay_holds_back_and_keeps_the_order(relay: Relay, connect: Connect) -> None:
     client = connect()
     _talk(client, b"now")
