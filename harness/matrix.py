@@ -25,6 +25,7 @@ from harness.model import (
     Scenario,
     Verdict,
 )
+from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
 
 #: The protocols, each with its dialects; every one is a section of the matrix with columns of its own. The two versions
@@ -223,6 +224,7 @@ class Matrix:
     cells: tuple[Cell, ...]
     changes: Changes
     selected: int
+    baseline: Snapshot | None = None
 
     @property
     def defects(self) -> tuple[Defect, ...]:
@@ -264,6 +266,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         cells=tuple(made),
         changes=_changes(made),
         selected=sum(planned.selected for planned in plan.cells),
+        baseline=plan.baseline,
     )
 
 

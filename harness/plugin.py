@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import expectations, shards
+from harness import expectations, shards, snapshot
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
@@ -108,6 +108,7 @@ class ScenarioPlugin:
         self._selected_lines = {line.id for line in (named_lines or self._lines)}
         self._expectations = expectations.load(SCENARIOS)
         self._claims = load_claims()
+        self._baseline = snapshot.committed()
         self._shard = shards.parse(config.getoption("shard")) if config.getoption("shard") else None
         self._shards: Mapping[str, int] = {}
         if self._shard is not None:
@@ -241,6 +242,7 @@ class ScenarioPlugin:
             ),
             expectations=tuple(self._expectations.values()),
             claims=self._claims,
+            baseline=self._baseline,
         )
 
     # -- measuring ---------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessFault, UsageError
 from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario
+from harness.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     expectations: tuple[Expectation, ...] = ()
     claims: tuple[Claim, ...] = ()
+    #: What the run is compared with; null where no baseline was accepted.
+    baseline: Snapshot | None = None
 
 
 _T = TypeVar("_T")
@@ -198,16 +201,16 @@ def all_runs(runs: Path) -> list[RunFolder]:
     return [RunFolder(path) for path in found]
 
 
-def newest_whole_run(runs: Path) -> RunFolder:
-    """The newest run that ended and left nothing of its profile out.
+def newest_whole_run(runs: Path, profile: str = "") -> RunFolder:
+    """The newest run that ended and left nothing of its profile out, which is any where none is named.
 
     Raises:
         UsageError: there is none.
     """
     for folder in reversed(all_runs(runs)):
         info = folder.read_run()
-        if info.exit is not None and not info.selection and not info.shard and folder.has_plan():
+        is_whole = info.exit is not None and not info.selection and not info.shard and folder.has_plan()
+        if is_whole and profile in ("", info.profile):
             return folder
-    raise UsageError(
-        f"{runs} has no finished run of a whole profile; make one with `iotyet run`, or name a run's folder"
-    )
+    wanted = f"the profile {profile}" if profile else "a whole profile"
+    raise UsageError(f"{runs} has no finished run of {wanted}; make one with `iotyet run`, or name a run's folder")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from harness import expectations, matrix, report
+from harness import expectations, matrix, report, snapshot
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
@@ -66,6 +66,7 @@ def run(
     lines = pick_lines(load_peers(), broker, Profile(profile))
     expectations.load(SCENARIOS)
     load_claims()
+    snapshot.committed()
     if shutil.which("cargo") is None:
         raise UsageError(
             "cargo was not found, and no crate can be built without it; `make setup` says how to install it"

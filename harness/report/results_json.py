@@ -25,7 +25,9 @@ def document(matrix: Matrix) -> shape.Results:
     """The run as data."""
     advices = advise(matrix)
     return shape.Results(
-        run=shape.Run.model_validate(matrix.run),
+        run=shape.Run.model_validate(matrix.run).model_copy(
+            update={"baseline": matrix.baseline.run if matrix.baseline else None}
+        ),
         crates=tuple(_crate(row, recorded(matrix.run, row.crate), advices) for row in matrix.rows),
         brokers=tuple(brokers(matrix.run.brokers)),
         scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.advice import Advice, Decision, Recommendation, overall
+from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
 from harness.model import Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
@@ -135,6 +136,14 @@ def first_reason(advice: Advice) -> str:
     """An advice's first reason, and how many more there are."""
     more = len(advice.reasons) - 1
     return one_line(advice.reasons[0].text, 160) + (f", and {more} more" if more else "")
+
+
+def since(diff: Diff) -> str:
+    """What changed since another run: `Since run x of 2026-11-23: 1 fixed, 2 regressed`."""
+    always = (Kind.FIXED, Kind.REGRESSED)
+    numbers = [(kind, len(diff.having(kind))) for kind in (*always, *(kind for kind in Kind if kind not in always))]
+    said = ", ".join(f"{number} {kind}" for kind, number in numbers if number or kind in always)
+    return one_line(f"Since run {diff.before.run} of {diff.before.started[:10]}: {said}")
 
 
 def differing(changes: Changes) -> list[tuple[str, str, int]]:
