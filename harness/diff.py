@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness.matrix import Matrix
+from harness.matrix import OPEN, Matrix
 from harness.model import CellKey, Verdict
 from harness.snapshot import Seen, Snapshot, nested, versions
 
@@ -58,8 +58,6 @@ class Diff:
         return tuple(change for change in self.cells if change.kind is kind)
 
 
-#: Verdicts that leave it open what the crate does.
-_OPEN = frozenset({Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN})
 #: What differs between two observations of the same thing: what is quoted, and every word with a digit in it.
 _CHANCE = re.compile(r"'[^']*'|\"[^\"]*\"|[\w.:-]*\d[\w.:-]*|\b[0-9a-f]{8,}\b")
 _REPEATED = re.compile(r"(\b[\w #]+)(?:, \1)+(?![\w #])")
@@ -109,17 +107,18 @@ def _one_version(keys: Iterable[CellKey]) -> Mapping[str, str]:
 
 
 def _change(key: CellKey, before: Seen | None, after: Seen | None) -> CellChange | None:
-    kind = _kind(before, after)
+    kind = kind_of(before, after)
     return CellChange(kind, key, before, after) if kind else None
 
 
-def _kind(before: Seen | None, after: Seen | None) -> Kind | None:
+def kind_of(before: Seen | None, after: Seen | None) -> Kind | None:
+    """How a cell differs; null where it came out the same."""
     if before is None or after is None:
         return Kind.NEW if before is None else Kind.GONE
-    if before.verdict in _OPEN or after.verdict in _OPEN:
-        if before.verdict in _OPEN and after.verdict in _OPEN:
+    if before.verdict in OPEN or after.verdict in OPEN:
+        if before.verdict in OPEN and after.verdict in OPEN:
             return None
-        return Kind.FOUND if before.verdict in _OPEN else Kind.LOST
+        return Kind.FOUND if before.verdict in OPEN else Kind.LOST
     was, now = before.verdict is Verdict.PASS, after.verdict is Verdict.PASS
     if was != now:
         # What never held still cannot have got worse or better; a green cell that wavers now has got worse.

@@ -39,6 +39,9 @@ SECTIONS: tuple[tuple[str, str, tuple[Dialect, ...]], ...] = (
     ("kafka", "Kafka", (Dialect.KAFKA,)),
 )
 
+#: Verdicts that leave it open what the crate does.
+OPEN = frozenset({Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN})
+
 EXIT_OK, EXIT_DIFFERS, EXIT_UNMEASURED, EXIT_NOTHING_SELECTED, EXIT_INTERRUPTED = 0, 1, 3, 5, 130
 
 

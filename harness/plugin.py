@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import expectations, shards, snapshot
+from harness import asked, expectations, shards, snapshot
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
@@ -66,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--crate", action="append", default=[], metavar="NAME[@VERSION]", help="only this crate")
     group.addoption("--broker", action="append", default=[], metavar="NAME[@LINE]", help="only this broker")
+    group.addoption("--cell", default="", metavar="ID", help="only this cell, named by its id or its page's address")
     group.addoption("--shard", default="", metavar="I/N", help="only this part of the run; parts are by crate")
     group.addoption("--iotyet-run", metavar="DIR", help="write into this run, which the caller began")
     group.addoption("--iotyet-resume", action="store_true", help="leave out what that run has already")
@@ -110,6 +111,7 @@ class ScenarioPlugin:
         self._claims = load_claims()
         self._baseline = snapshot.committed()
         self._shard = shards.parse(config.getoption("shard")) if config.getoption("shard") else None
+        self._cell = asked.parse(config.getoption("cell")) if config.getoption("cell") else None
         self._shards: Mapping[str, int] = {}
         if self._shard is not None:
             crates = [crate for crate in self._crates if crate.name in self._selected_crates]
@@ -228,6 +230,8 @@ class ScenarioPlugin:
     def _is_selected(self, item: pytest.Item) -> bool:
         spec = _spec(item)
         if spec.crate.name not in self._selected_crates:
+            return False
+        if self._cell is not None and not self._cell.is_of(spec.crate, cell_key(item)):
             return False
         return spec.line is None or spec.line.id in self._selected_lines
 

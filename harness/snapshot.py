@@ -34,6 +34,12 @@ class Seen:
         return f"{'flaky ' if self.flaky else ''}{self.verdict}{f': {self.reason}' if self.reason else ''}"
 
     @classmethod
+    def of(cls, result: CellResult) -> Seen:
+        """What is kept of an outcome."""
+        reason = "" if result.verdict is Verdict.PASS else " ".join(result.reason.split())[:_LONGEST]
+        return cls(result.verdict, reason, result.flaky)
+
+    @classmethod
     def parse(cls, text: str) -> Seen:
         """The outcome from what `str()` makes of it.
 
@@ -82,14 +88,13 @@ def nested(results: Iterable[CellResult]) -> dict[str, dict[str, dict[str, str]]
     """Outcomes as `Snapshot.cells` has them."""
     cells: dict[str, dict[str, dict[str, str]]] = {}
     for result in results:
-        key, verdict = result.key, result.verdict
-        if verdict is not Verdict.NOT_APPLICABLE:
-            reason = "" if verdict is Verdict.PASS else " ".join(result.reason.split())[:_LONGEST]
+        key = result.key
+        if result.verdict is not Verdict.NOT_APPLICABLE:
             asked = f"{key.scenario}[{key.params}]" if key.params else key.scenario
             inside = cells.setdefault(f"{key.crate}@{key.crate_version}", {}).setdefault(
                 f"{key.dialect} {key.peer}", {}
             )
-            inside[asked] = str(Seen(verdict, reason, result.flaky))
+            inside[asked] = str(Seen.of(result))
     return cells
 
 

@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import click
 
-from harness.cli import comparing, guiding, listing, merging, reporting, running, upkeep
+from harness.cli import comparing, guiding, listing, merging, reporting, reproducing, running, upkeep
 from harness.cli.group import FAULT, INTERRUPTED, USAGE, cli
 from harness.errors import IotyetError, UsageError
 
 #: Every module that has commands: to import one is to register them.
-COMMANDS = (upkeep, running, reporting, merging, comparing, guiding, listing)
+COMMANDS = (upkeep, running, reporting, merging, comparing, reproducing, guiding, listing)
 
 
 def main() -> NoReturn:

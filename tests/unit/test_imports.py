@@ -79,7 +79,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.snapshot",
         "harness.store",
     ),
+    "harness.asked": (*NOUNS, "harness.report"),
     "harness.shards": (*NOUNS, "harness.store"),
+    "harness.export": (
+        *NOUNS,
+        "harness.matrix",
+        "harness.paths",
+        "harness.pcapng",
+        "harness.probes.cargo",
+        "harness.report",
+    ),
+    "harness.export.replay": (),
     "harness.guide": (*NOUNS, "harness.advice", "harness.matrix", "harness.report"),
     "harness.session": (
         *NOUNS,
