@@ -44,6 +44,16 @@ class Recommendation(StrEnum):
         return self in (Recommendation.WITH_CAVEATS, Recommendation.RECOMMENDED)
 
 
+#: What people would rather use, the best first.
+BEST_FIRST = (
+    Recommendation.RECOMMENDED,
+    Recommendation.WITH_CAVEATS,
+    Recommendation.NOT_RECOMMENDED,
+    Recommendation.UNKNOWN,
+    Recommendation.RETIRED,
+)
+
+
 @dataclass(frozen=True)
 class Reason:
     """One sentence, with what shows it: cells, or an address where something is declared."""
@@ -282,16 +292,9 @@ def _all_pass(case: Case) -> Reason:
 
 def _standing(advice: Advice) -> tuple[bool, int, int, bool, int]:
     """What makes one crate better than another: a client before a codec, then the advice, then how little is wrong."""
-    order = (
-        Recommendation.RECOMMENDED,
-        Recommendation.WITH_CAVEATS,
-        Recommendation.NOT_RECOMMENDED,
-        Recommendation.UNKNOWN,
-        Recommendation.RETIRED,
-    )
     return (
         advice.crate.kind is Kind.CODEC,
-        order.index(advice.recommendation),
+        BEST_FIRST.index(advice.recommendation),
         len(advice.reasons),
         advice.crate.role is not Role.LISTED,
         len(advice.limits),

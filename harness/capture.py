@@ -365,7 +365,7 @@ class Relay:
                     self._alter = None
                     connection.flow.data(end, chunk, "altered by the scenario")
                 else:
-                    connection.flow.data(end, chunk)
+                    connection.flow.data(end, chunk, "" if self._free[end].is_set() else "held back by the scenario")
                 if not self._free[end].is_set():
                     connection.kept[end] += chunk
                     self._held.set()

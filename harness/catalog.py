@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import ConfigError, UsageError
-from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, Profile, Role, Suite
+from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, GuideLink, Profile, Role, Suite
 from harness.paths import CLAIMS_TOML, COMPOSE, CRATES_TOML
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -155,6 +155,7 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
 class _ClaimsFile(_Entry):
     guide: str
     claim: list[Claim] = Field(min_length=1)
+    not_a_crate: list[GuideLink] = []
 
 
 def load_claims(path: Path = CLAIMS_TOML) -> tuple[Claim, ...]:
@@ -173,6 +174,15 @@ def load_claims(path: Path = CLAIMS_TOML) -> tuple[Claim, ...]:
         if claim.crate and claim.crate not in names:
             raise ConfigError(path, f"{key}.crate", f"is {claim.crate!r}, which the catalogue does not have")
     return tuple(replace(claim, source=f"{file.guide}?plain=1#L{claim.line}") for claim in file.claim)
+
+
+def load_guide_links(path: Path = CLAIMS_TOML) -> tuple[GuideLink, ...]:
+    """Links of the guide that are declared to lead to no crate.
+
+    Raises:
+        ConfigError: an entry is wrong.
+    """
+    return tuple(parse(path, _ClaimsFile, load_toml(path)).not_a_crate)
 
 
 #: Peers of protocols without a broker; each release of the reference is a line, as releases of brokers are.

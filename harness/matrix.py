@@ -25,6 +25,7 @@ from harness.model import (
     Scenario,
     Verdict,
 )
+from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
 
 #: The protocols, each with its dialects; every one is a section of the matrix with columns of its own. The two versions
@@ -37,6 +38,9 @@ SECTIONS: tuple[tuple[str, str, tuple[Dialect, ...]], ...] = (
     ("zeromq", "ZeroMQ", (Dialect.ZMTP,)),
     ("kafka", "Kafka", (Dialect.KAFKA,)),
 )
+
+#: Verdicts that leave it open what the crate does.
+OPEN = frozenset({Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN})
 
 EXIT_OK, EXIT_DIFFERS, EXIT_UNMEASURED, EXIT_NOTHING_SELECTED, EXIT_INTERRUPTED = 0, 1, 3, 5, 130
 
@@ -223,6 +227,7 @@ class Matrix:
     cells: tuple[Cell, ...]
     changes: Changes
     selected: int
+    baseline: Snapshot | None = None
 
     @property
     def defects(self) -> tuple[Defect, ...]:
@@ -264,6 +269,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         cells=tuple(made),
         changes=_changes(made),
         selected=sum(planned.selected for planned in plan.cells),
+        baseline=plan.baseline,
     )
 
 
@@ -314,6 +320,8 @@ def _filled(planned: PlannedCell, crate: Crate, scenario: Scenario, known: Expec
     lacking = sorted(KIND_LACKS[crate.kind].intersection(scenario.needs))
     verdict, change = Verdict.NOT_RUN, Change.UNMEASURED
     reason = "the run ended before it" if planned.selected else "not selected"
+    if planned.shard and not planned.selected:
+        reason = f"another shard measures it, number {planned.shard}"
     if lacking:
         # Fixed before any run, so that the denominator does not depend on what was selected.
         verdict, change = Verdict.NOT_APPLICABLE, Change.AS_EXPECTED

@@ -201,6 +201,8 @@ class Crate:
     released: str = ""
     guide_name: str = ""
     guide_link: str = ""
+    #: Where its source is, of a crate that the guide does not link.
+    repository: str = ""
     git: GitSource | None = None
     features: tuple[str, ...] = ()
     default_features: bool = True
@@ -273,6 +275,17 @@ class Claim:
     protocols: bool = False
     #: By nothing; why.
     untested: str = ""
+
+
+@dataclass(frozen=True)
+class GuideLink:
+    """A link of the guide to a project that is declared to be no crate, with why."""
+
+    #: Read by pydantic, which checks claims.toml against these fields: a key that is none of them is an error.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    link: str
+    reason: str
 
 
 @dataclass(frozen=True)

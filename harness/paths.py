@@ -14,6 +14,7 @@ PROBES = ROOT / "rust-probes"
 COMPOSE = ROOT / "compose"
 SCENARIOS = ROOT / "scenarios"
 REPORTS = ROOT / "reports"
+BASELINE = REPORTS / "baseline.json"
 
 
 def cache() -> Path:

@@ -5,14 +5,14 @@ Active only where scenarios are collected; the project's own tests do not notice
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import expectations
+from harness import asked, expectations, shards, snapshot
 from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
@@ -66,6 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--crate", action="append", default=[], metavar="NAME[@VERSION]", help="only this crate")
     group.addoption("--broker", action="append", default=[], metavar="NAME[@LINE]", help="only this broker")
+    group.addoption("--cell", default="", metavar="ID", help="only this cell, named by its id or its page's address")
+    group.addoption("--shard", default="", metavar="I/N", help="only this part of the run; parts are by crate")
     group.addoption("--iotyet-run", metavar="DIR", help="write into this run, which the caller began")
     group.addoption("--iotyet-resume", action="store_true", help="leave out what that run has already")
 
@@ -108,7 +110,16 @@ class ScenarioPlugin:
         self._expectations = expectations.load(SCENARIOS)
         self._expected_versions = {(key.crate, key.crate_version) for key in self._expectations}
         self._claims = load_claims()
+        self._baseline = snapshot.committed()
+        self._shard = shards.parse(config.getoption("shard")) if config.getoption("shard") else None
+        self._cell = asked.parse(config.getoption("cell")) if config.getoption("cell") else None
+        self._shards: Mapping[str, int] = {}
+        if self._shard is not None:
+            crates = [crate for crate in self._crates if crate.name in self._selected_crates]
+            lines = [line for line in self._lines if line.id in self._selected_lines]
+            self._shards = shards.assign(crates, lines, self._shard.of)
         self._planned: list[pytest.Item] = []
+        self._asked: set[pytest.Item] = set()
         self._bench: Bench | None = None
         self._session: RunSession | None = None
         self._folder: RunFolder | None = None
@@ -136,7 +147,9 @@ class ScenarioPlugin:
                 self._selected_crates = {crate.id for crate in self._crates}
             return
         try:
-            self._session = RunSession.begin(self._profile, " ".join(self._config.invocation_params.args))
+            self._session = RunSession.begin(
+                self._profile, " ".join(self._config.invocation_params.args), str(self._shard or "")
+            )
         except IotyetError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         self._folder, self._mark = self._session.folder, self._session.mark
@@ -184,9 +197,9 @@ class ScenarioPlugin:
             return []
         return [line for line in self._lines if scenario.dialect in line.dialects]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Note every cell before anything is deselected; then leave out what was not asked for."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
+        """Note every cell before anything is deselected; leave out what was not asked for, and at last other shards."""
         # Where the profile has no broker of a dialect, pytest makes one item without a cell of each scenario.
         self._planned = [item for item in items if is_cell(item)]
         wanted = [item for item in self._planned if self._is_selected(item)]
@@ -196,10 +209,23 @@ class ScenarioPlugin:
             missing -= {cell.key for cell in self._folder.read_cells()}
             wanted = [item for item in self._planned if cell_key(item) in missing]
         wanted = in_order([(_scenario(item), item) for item in wanted])
+        self._keep(items, wanted)
+        yield
+        self._asked = set(items)
+        if self._shard is not None:
+            own = [item for item in items if _is_scenario(item) and self._shard_of(item) == self._shard.number]
+            self._keep(items, own)
+
+    def _keep(self, items: list[pytest.Item], wanted: list[pytest.Item]) -> None:
+        """Leave out every scenario that is not wanted, and tell pytest."""
         left_out = {item for item in items if _is_scenario(item)} - set(wanted)
         items[:] = [item for item in items if not _is_scenario(item)] + wanted
         if left_out:
             self._config.hook.pytest_deselected(items=list(left_out))
+
+    def _shard_of(self, item: pytest.Item) -> int:
+        """Which part of the run measures a cell; 0 where none does."""
+        return self._shards.get(_spec(item).crate.name, 0) if item in self._asked else 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write the plan down, once nothing more can be deselected. A resumed run has one already."""
@@ -210,6 +236,8 @@ class ScenarioPlugin:
         spec = _spec(item)
         if spec.crate.id not in self._selected_crates:
             return False
+        if self._cell is not None and not self._cell.is_of(spec.crate, cell_key(item)):
+            return False
         return spec.line is None or spec.line.id in self._selected_lines
 
     def _plan(self, items: list[pytest.Item], selected: set[pytest.Item]) -> Plan:
@@ -218,9 +246,12 @@ class ScenarioPlugin:
             crates=tuple(self._crates),
             lines=tuple(self._lines),
             scenarios=tuple(scenarios.values()),
-            cells=tuple(PlannedCell(cell_key(item), item in selected, item.nodeid) for item in items),
+            cells=tuple(
+                PlannedCell(cell_key(item), item in selected, item.nodeid, self._shard_of(item)) for item in items
+            ),
             expectations=tuple(self._expectations.values()),
             claims=self._claims,
+            baseline=self._baseline,
         )
 
     # -- measuring ---------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessFault, UsageError
 from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario
+from harness.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class RunInfo:
     host: dict[str, str]
     tools: dict[str, str]
     harness_version: str
+    #: Which part of a run in several parts this is, as `2/3`; empty where it is a whole one.
+    shard: str = ""
     seconds: float = 0.0
     exit: int | None = None
     phases: dict[str, float] = field(default_factory=dict)
@@ -43,11 +46,15 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of the profile; `node` is its pytest id."""
+    """A cell of the profile; `node` is its pytest id.
+
+    `shard` is the part of the run that measures it; 0 where none does, or where the run has no parts.
+    """
 
     key: CellKey
     selected: bool
     node: str
+    shard: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     expectations: tuple[Expectation, ...] = ()
     claims: tuple[Claim, ...] = ()
+    #: What the run is compared with; null where no baseline was accepted.
+    baseline: Snapshot | None = None
 
 
 _T = TypeVar("_T")
@@ -125,6 +134,10 @@ class RunFolder:
                 "make room, then go on with `iotyet run --resume`"
             ) from error
 
+    def write_cells(self, cells: Iterable[CellResult]) -> None:
+        """Write all cells of a run that is over, replacing earlier ones."""
+        self.cells_file.write_text("".join(f"{encode_cell(cell)}\n" for cell in cells), encoding="utf-8")
+
     def read_cells(self) -> list[CellResult]:
         """All cells that ended, in order; of a cell measured twice the last counts.
 
@@ -186,3 +199,18 @@ def all_runs(runs: Path) -> list[RunFolder]:
     """The runs in a folder, oldest first."""
     found: Iterable[Path] = sorted(path for path in runs.glob("*") if (path / "run.json").is_file())
     return [RunFolder(path) for path in found]
+
+
+def newest_whole_run(runs: Path, profile: str = "") -> RunFolder:
+    """The newest run that ended and left nothing of its profile out, which is any where none is named.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for folder in reversed(all_runs(runs)):
+        info = folder.read_run()
+        is_whole = info.exit is not None and not info.selection and not info.shard and folder.has_plan()
+        if is_whole and profile in ("", info.profile):
+            return folder
+    wanted = f"the profile {profile}" if profile else "a whole profile"
+    raise UsageError(f"{runs} has no finished run of {wanted}; make one with `iotyet run`, or name a run's folder")

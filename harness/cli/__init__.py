@@ -10,12 +10,34 @@ from typing import NoReturn
 
 import click
 
-from harness.cli import checking, creating, listing, reporting, running, upkeep
+from harness.cli import (
+    checking,
+    comparing,
+    creating,
+    guiding,
+    listing,
+    merging,
+    reporting,
+    reproducing,
+    running,
+    upkeep,
+)
 from harness.cli.group import FAULT, INTERRUPTED, USAGE, cli
 from harness.errors import IotyetError, UsageError
 
 #: Every module that has commands: to import one is to register them.
-COMMANDS = (upkeep, running, checking, creating, reporting, listing)
+COMMANDS = (
+    upkeep,
+    running,
+    checking,
+    creating,
+    reporting,
+    merging,
+    comparing,
+    reproducing,
+    guiding,
+    listing,
+)
 
 
 def main() -> NoReturn:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import sys
 
 import click
+from rich.console import Console
 
+from harness.matrix import Matrix
+from harness.report import console as console_report
+
+#: Columns that the printed matrix needs.
+_CONSOLE_WIDTH = 116
 #: Exit codes, as docs/design.md explains them.
 USAGE, FAULT, INTERRUPTED = 2, 4, 130
 
 
 def say(text: str) -> None:
     print(f"iotyet: {text}", file=sys.stderr, flush=True)
+
+
+def print_matrix(matrix: Matrix) -> None:
+    """Print the matrix on standard output."""
+    console = Console()
+    # A narrow table would lose columns; a long line that wraps loses nothing.
+    console.width = max(console.width, _CONSOLE_WIDTH)
+    console.print(console_report.render(matrix))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

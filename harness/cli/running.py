@@ -12,23 +12,21 @@ from typing import Any
 
 import click
 import pytest
-from rich.console import Console
 
-from harness import expectations, matrix, report
+from harness import expectations, matrix, report, snapshot
 from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
-from harness.cli.group import FAULT, INTERRUPTED, cli, say
+from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
 from harness.errors import AttemptError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
 from harness.probes import registry
-from harness.report import console as console_report
 from harness.session import RunSession
+from harness.shards import assign
+from harness.shards import parse as parse_shard
 from harness.store import RunFolder
 from harness.turns import WORKERS
 
-#: Columns that the printed matrix needs.
-_CONSOLE_WIDTH = 116
 #: Seconds after which a cell counts as a hang of ours; it may wait long for its turn and for what others build.
 _CELL_LIMIT = 3600
 
@@ -47,6 +45,9 @@ _CELL_LIMIT = 3600
     default=None,
     help="Workers; six a core by default, most of which wait.",
 )
+@click.option(
+    "--shard", default="", metavar="I/N", help="Only this part of the run; `iotyet merge` puts parts together."
+)
 @click.option("--resume", is_flag=True, help="Go on with the newest run, which was interrupted.")
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
 def run(
@@ -55,6 +56,7 @@ def run(
     broker: tuple[str, ...],
     profile: str,
     jobs: int | None,
+    shard: str,
     resume: bool,
     tolerate_unreachable: bool,
 ) -> int:
@@ -65,7 +67,7 @@ def run(
 
     Example: iotyet run rumqttc -k qos2
     """
-    asked = Asked(crates, Profile(profile), expression, broker, jobs, resume)
+    asked = Asked(crates, Profile(profile), expression, broker, jobs, shard, resume)
     return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable))
 
 
@@ -78,6 +80,7 @@ class Asked:
     expression: str = ""
     broker: tuple[str, ...] = ()
     jobs: int | None = None
+    shard: str = ""
     resume: bool = False
 
     @property
@@ -101,15 +104,23 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
     lines = pick_lines(load_peers(), asked.broker, asked.profile)
     expectations.load(SCENARIOS)
     load_claims()
+    snapshot.committed()
     need_cargo()
     for crate in picked:
         if crate.role is Role.VERSION and not crate.path:
             registry.require(crate, os.environ)
+    part = parse_shard(asked.shard) if asked.shard else None
+    if part is not None:
+        if asked.resume:
+            raise UsageError("an interrupted shard goes on with `iotyet run --resume` alone: it knows which it is")
+        taken = picked if asked.crates else covered(picked, asked.profile)
+        owners = assign(taken, lines, part.of)
+        picked = tuple(crate for crate in taken if owners[crate.name] == part.number)
     if asked.resume:
         session = RunSession.resume()
         asked = replace(asked, profile=Profile(session.folder.read_run().profile))
     else:
-        session = RunSession.begin(asked.profile, asked.selection)
+        session = RunSession.begin(asked.profile, asked.selection, asked.shard)
     code: int | None = FAULT
     try:
         # With an expression nobody knows yet what is needed: then the cells start it.
@@ -193,6 +204,7 @@ def _pytest_arguments(session: RunSession, asked: Asked) -> list[str]:
     arguments += ["-n", str(asked.jobs or WORKERS), f"--timeout={_CELL_LIMIT}", f"--iotyet-run={session.folder.path}"]
     arguments += [f"--crate={name}" for name in asked.crates] + [f"--broker={name}" for name in asked.broker]
     arguments += ["-k", asked.expression] if asked.expression else []
+    arguments += [f"--shard={asked.shard}"] if asked.shard else []
     arguments += ["--iotyet-resume"] if asked.resume else []
     return arguments
 
@@ -216,10 +228,7 @@ def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: boo
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)
     latest.symlink_to(session.folder.path.relative_to(REPORTS), target_is_directory=True)
-    console = Console()
-    # A narrow table would lose columns; a long line that wraps loses nothing.
-    console.width = max(console.width, _CONSOLE_WIDTH)
-    console.print(console_report.render(built))
+    print_matrix(built)
     shown = latest / index.name
     say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code

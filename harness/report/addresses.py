@@ -2,6 +2,7 @@
 
 index.html
 guide/index.html
+diff/index.html
 crate/<name>/index.html        <name>@<version> where that is not the catalogue's version
 cell/<name>/<scenario>[-params]/<broker line, or `build`>/index.html
 """
@@ -31,6 +32,7 @@ def slug(text: str) -> str:
 
 
 GUIDE_PAGE = "guide/index.html"
+DIFF_PAGE = "diff/index.html"
 
 
 def crate_page(handle: str) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.advice import advise, decide
+from harness.diff import compare, snapshot
 from harness.matrix import Cell, Group, Matrix, Section
 from harness.model import Role
 from harness.report.states import FLAKY_GLYPH, LOOKS, Look, look_of
@@ -24,6 +25,7 @@ from harness.report.words import (
     label,
     red_cells,
     run_facts,
+    since,
     title,
 )
 
@@ -40,6 +42,8 @@ def render(matrix: Matrix) -> RenderableType:
         parts += [_table(section), *_red(section)]
     parts.append(_legend(matrix))
     parts += _differences(matrix)
+    if matrix.baseline is not None:
+        parts.append(Text(f"{since(compare(matrix.baseline, snapshot(matrix)))}."))
     parts.append(_summary(matrix))
     return Renderables(*parts)
 

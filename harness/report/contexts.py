@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.advice import Advice, advise
+from harness.diff import compare, snapshot
 from harness.matrix import BUILDS, Cell, Column, Group, Matrix, Row, Section, State
 from harness.model import Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
@@ -25,6 +26,7 @@ from harness.report.words import (
     red_cells,
     release,
     run_facts,
+    since,
     title,
 )
 
@@ -141,6 +143,7 @@ class IndexPage:
     facts: tuple[Fact, ...]
     decisions: tuple[DecisionLine, ...]
     standings: tuple[StandingLine, ...]
+    since: str
     differences: tuple[Difference, ...]
     rules: tuple[RuleLine, ...]
     legend: tuple[LegendEntry, ...]
@@ -167,6 +170,7 @@ def index_context(matrix: Matrix) -> IndexPage:
         facts=facts(matrix),
         decisions=decision_lines(advices),
         standings=tuple(_standings(advices)),
+        since=since(compare(matrix.baseline, snapshot(matrix))) if matrix.baseline else "",
         differences=tuple(_differences(matrix)),
         rules=rule_lines(),
         legend=legend(),

@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.errors import HarnessFault
 from harness.matrix import Cell, Matrix, Row
-from harness.report.addresses import GUIDE_PAGE, cell_page, crate_page, evidence_href
+from harness.report.addresses import DIFF_PAGE, GUIDE_PAGE, cell_page, crate_page, evidence_href
+from harness.report.comparing import diff_context
 from harness.report.contexts import index_context
 from harness.report.guide import guide_context
 from harness.report.pages import cell_context, crate_context, transcript_of
@@ -31,6 +32,8 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
     templates = _environment()
     yield "style.css", (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     yield "index.html", _render(templates, "index.html.j2", index_context(matrix))
+    if matrix.baseline is not None:
+        yield DIFF_PAGE, _render(templates, "diff.html.j2", diff_context(matrix, matrix.baseline))
     yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
         yield crate_page(row.crate.handle), _render(templates, "crate.html.j2", crate_context(matrix, row))

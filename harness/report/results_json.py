@@ -25,7 +25,9 @@ def document(matrix: Matrix) -> shape.Results:
     """The run as data."""
     advices = advise(matrix)
     return shape.Results(
-        run=shape.Run.model_validate(matrix.run),
+        run=shape.Run.model_validate(matrix.run).model_copy(
+            update={"baseline": matrix.baseline.run if matrix.baseline else None}
+        ),
         crates=tuple(_crate(row, recorded(matrix.run, row.crate), advices) for row in matrix.rows),
         brokers=tuple(brokers(matrix.run.brokers)),
         scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),
@@ -123,7 +125,7 @@ def repository(row: Row, known: Recorded) -> str:
     crate = row.crate
     if crate.git is not None:
         return crate.git.url
-    return known.repository or (crate.moved_to.what if crate.moved_to else "")
+    return known.repository or crate.repository or (crate.moved_to.what if crate.moved_to else "")
 
 
 def _build(row: Row, scenario: str, lock_sha256: str) -> shape.Build | None:

@@ -23,6 +23,7 @@ class Run(Shape):
     seconds: float = Field(description="How long it took; 0 until it ended.")
     profile: str = Field(description="How much it covers: ci, default or full.")
     selection: str = Field(description="What was selected of that; empty where everything was.")
+    shard: str = Field(default="", description="Which part of a run in several parts, as 2/3; empty where it is whole.")
     commit: str = Field(description="The commit of this project that ran; empty outside a repository.")
     dirty: bool = Field(description="True where the checkout had changes that are not in the commit.")
     exit: int | None = Field(description="The exit code; null until the run ended.")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.advice import Advice, Decision, Recommendation, overall
+from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
 from harness.model import Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
@@ -92,6 +93,7 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Commit", f"{run.commit[:12]}{' with local changes' if run.dirty else ''}" if run.commit else ""),
         ("Profile", run.profile),
         ("Arguments", run.selection),
+        ("Shard", run.shard),
         ("Compiler", run.tools.get("rustc", "")),
         ("Peers", ", ".join(dict.fromkeys(ran))),
         ("Machine", host),
@@ -120,20 +122,29 @@ def decision_line(decision: Decision) -> str:
     best = decision.best
     role = "" if best.crate.role is Role.LISTED else ", which the guide does not list"
     if best.recommendation.is_usable:
-        said = f"use {label(best.crate)}{role}, {ADVICE[best.recommendation].word}: {_first(best)}"
+        said = f"use {label(best.crate)}{role}, {ADVICE[best.recommendation].word}: {first_reason(best)}"
     elif best.recommendation is Recommendation.UNKNOWN:
-        said = f"unknown; {label(best.crate)}{role}: {_first(best)}"
+        said = f"unknown; {label(best.crate)}{role}: {first_reason(best)}"
     else:
-        said = f"nothing recommended; least bad: {label(best.crate)}{role}, {best.recommendation}: {_first(best)}"
+        said = f"nothing recommended; least bad: {label(best.crate)}{role}, {best.recommendation}: {first_reason(best)}"
     others = ", ".join(f"{title(advice.crate)} {advice.recommendation}" for advice in decision.listed)
     none = "nothing recommended" if best.recommendation.is_usable and role else ""
     listed = others or none
     return f"{said}. Of the listed: {listed}." if listed else f"{said}."
 
 
-def _first(advice: Advice) -> str:
+def first_reason(advice: Advice) -> str:
+    """An advice's first reason, and how many more there are."""
     more = len(advice.reasons) - 1
     return one_line(advice.reasons[0].text, 160) + (f", and {more} more" if more else "")
+
+
+def since(diff: Diff) -> str:
+    """What changed since another run: `Since run x of 2026-11-23: 1 fixed, 2 regressed`."""
+    always = (Kind.FIXED, Kind.REGRESSED)
+    numbers = [(kind, len(diff.having(kind))) for kind in (*always, *(kind for kind in Kind if kind not in always))]
+    said = ", ".join(f"{number} {kind}" for kind, number in numbers if number or kind in always)
+    return one_line(f"Since run {diff.before.run} of {diff.before.started[:10]}: {said}")
 
 
 def differing(changes: Changes) -> list[tuple[str, str, int]]:

@@ -31,6 +31,7 @@ from harness.model import (
     Sourced,
     Verdict,
 )
+from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
 
 SCRIPT = "<script>alert(1)</script>"
@@ -270,7 +271,29 @@ CLAIMS = (
     Claim("one", "MQTT", f"Mqtt One works {SCRIPT}", 3, "https://example.org/guide#L3", crate="mqtt-one"),
     Claim("web", "Web", "the web is elsewhere", 7, "https://example.org/guide#L7", untested="nothing speaks HTTP"),
 )
-PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS)
+BASELINE = Snapshot(
+    run=f"20261001-000000-0000 {SCRIPT}",
+    started="2026-10-01T00:00:00Z",
+    commit="",
+    profile="default",
+    versions={"rustc": "1.94.0 (made up)", MOSQUITTO: "2.0.22"},
+    cells={
+        "mqtt-one@1.2.2": {
+            f"mqtt-3.1.1 {MOSQUITTO}": {
+                "connects[0]": f"fail: expected a CONNACK; observed {HOSTILE}",
+                "connects[1]": "pass",
+                "receives": f"fail: {HOSTILE}",
+                "receives_large_payloads": "pass",
+                "notices_a_silent_broker": "flaky pass",
+                "is_no_longer_asked": "pass",
+            }
+        },
+        "codec@0.1.0": {
+            f"package {NO_PEER}": {"compiles_as_published": "pass", "compiles_as_repaired": "unavailable: no network"}
+        },
+    },
+)
+PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE)
 
 
 def matrix() -> Matrix:

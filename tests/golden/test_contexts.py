@@ -7,6 +7,7 @@ from dataclasses import asdict
 from syrupy.assertion import SnapshotAssertion
 
 from harness.matrix import Row
+from harness.report.comparing import diff_context
 from harness.report.contexts import index_context
 from harness.report.guide import guide_context
 from harness.report.markdown import render
@@ -26,6 +27,10 @@ def test_index(snapshot: SnapshotAssertion) -> None:
 
 def test_guide(snapshot: SnapshotAssertion) -> None:
     assert asdict(guide_context(MATRIX)) == snapshot
+
+
+def test_diff(snapshot: SnapshotAssertion) -> None:
+    assert asdict(diff_context(MATRIX, made_up.BASELINE)) == snapshot
 
 
 def test_crate(snapshot: SnapshotAssertion) -> None:

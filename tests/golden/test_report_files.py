@@ -68,7 +68,7 @@ def test_every_format_is_written(report: Path) -> None:
 
 def test_links_lead_to_files_and_anchors(report: Path) -> None:
     pages = _pages(report)
-    assert len(pages) == 2 + len(MATRIX.rows) + len(made_up.RESULTS)
+    assert len(pages) == 3 + len(MATRIX.rows) + len(made_up.RESULTS)
     for path, page in pages.items():
         for link in page.links:
             if link.startswith(("https://", "data:,")):

@@ -8,18 +8,19 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from harness import cli, expectations
+from harness import expectations
 from harness.cli import listing
 from harness.liveness import RunLock
 from harness.model import NO_PEER, CellKey
 from harness.paths import ROOT
 from harness.paths import SCENARIOS as REAL_SCENARIOS
+from tests.command_line import CommandLine, command_line
 from tests.integration.checkout import Checkout, await_that, digests
 
 PUBLISHES = {f"publishes[{qos}] of {crate}" for qos in ("qos1", "qos2") for crate in ("paho", "paho-again")}
@@ -60,37 +61,58 @@ def test_wrong_usage_is_one_sentence_and_exit_2(checkout: Checkout, arguments: t
     assert checkout.runs == []
 
 
-Inside = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Inside:
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> CommandLine:
     """The command line in this very process, on an empty reports folder: for what starts nothing."""
     monkeypatch.setattr(listing, "REPORTS", tmp_path / "reports")
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["iotyet", *arguments])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("run", "mqttc@9.0.0"), "the catalogue has mqttc@0.1.4, not mqttc@9.0.0; edit rust-probes/crates.toml"),
+        (("run", "--shard", "4/3"), "--shard is '4/3'; expected I/N, as 1/3, 2/3 and 3/3 for a run in three parts"),
+        (("run", "--shard", "1/99"), "99 shards are too many for "),
+        (("run", "--shard", "1/2", "--resume"), "an interrupted shard goes on with `iotyet run --resume` alone"),
+        (("merge", "scenarios", "--out", "docs"), "docs is there already; name a new folder"),
+        (
+            ("reproduce", "rumqttc"),
+            "'rumqttc' is no cell: name it as its page does, dialect/scenario/crate@version/peer",
+        ),
+        (
+            ("reproduce", "kafka/x/kafka-rusty@0.10.0/kafka@3.9"),
+            "there is no crate 'kafka-rusty'; did you mean kafka-rust?",
+        ),
+        (
+            ("reproduce", "kafka/x/kafka-rust@0.9.0/kafka@3.9"),
+            "the catalogue has kafka-rust@0.10.0, not kafka-rust@0.9.0",
+        ),
+        (("reproduce", "kafka/x/kafka-rust@0.10.0/kafka@9.9"), "there is no broker 'kafka@9.9'; did you mean kafka@"),
         (("run", "--profile", "huge"), "'huge' is not one of 'ci', 'default', 'full'"),
         (("rnu",), "No such command 'rnu'"),
         (("list", "cells"), "no run has planned anything yet; `pytest scenarios --collect-only -q` lists all cells"),
         (("report", "scenarios"), "is no folder of a run: run.json: No such file or directory"),
     ],
-    ids=["version", "profile", "command", "no plan yet", "no run"],
+    ids=[
+        "version",
+        "shard",
+        "shards",
+        "shard resumed",
+        "merged",
+        "no cell",
+        "no crate",
+        "other version",
+        "no broker",
+        "profile",
+        "command",
+        "no plan yet",
+        "no run",
+    ],
 )
 def test_more_wrong_usage_is_one_sentence_and_exit_2(
-    inside: Inside, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+    inside: CommandLine, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(ROOT)
     status, out, err = inside(*arguments)
@@ -262,7 +284,9 @@ def test_a_report_can_be_made_again_and_is_the_same_to_the_byte(finished: Checko
     assert digests(copy) == before
 
 
-def test_lists_are_data_on_standard_output(finished: Checkout, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_are_data_on_standard_output(
+    finished: Checkout, inside: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = finished.iotyet("list", "cells", "--format", "json")
     assert run.returncode == 0
     planned = {str(cell.key) for cell in finished.run.read_plan().cells}
@@ -275,7 +299,7 @@ def test_lists_are_data_on_standard_output(finished: Checkout, inside: Inside, m
     ]
 
 
-def test_lists_crates_and_brokers_without_a_run(inside: Inside) -> None:
+def test_lists_crates_and_brokers_without_a_run(inside: CommandLine) -> None:
     status, crates, _ = inside("list", "crates", "--format", "json")
     assert status == 0
     assert [entry["guide"] for entry in json.loads(crates)][:3] == ["mqtt-rs", "RuMqtt", "rust-mq"]
@@ -290,7 +314,9 @@ def test_doctor_says_of_each_need_whether_it_is_there(checkout: Checkout) -> Non
     assert run.returncode == (3 if "missing" in run.stdout else 0)
 
 
-def test_doctor_on_a_bare_machine_is_exit_3(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_on_a_bare_machine_is_exit_3(
+    inside: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     status, out, _ = inside("doctor")
     assert status == 3

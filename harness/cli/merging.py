@@ -1,0 +1,56 @@
+"""The command that puts the shards of a run together."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from harness import matrix, report
+from harness.cli.group import cli, print_matrix, say
+from harness.errors import HarnessFault, UsageError
+from harness.shards import Part, merge
+from harness.store import RunFolder
+
+
+@cli.command("merge")
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SHARD...")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A folder that is not there yet."
+)
+@click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
+def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool) -> int:
+    """Make one run of the folders that `iotyet run --shard` made, with its report.
+
+    The cells of a missing shard are not run. Exits as `iotyet run` does; with 3 where a shard is missing and all else
+    is well.
+
+    Example: iotyet merge shard-1 shard-2 --out reports/runs/merged
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is there already; name a new folder")
+    folders = [RunFolder(path.resolve()) for path in shards]
+    parts = [Part(folder.read_run(), folder.read_plan(), folder.read_cells()) for folder in folders]
+    whole, missing = merge(parts)
+    for shard in missing:
+        say(f"shard {shard} is missing: its cells are not run")
+    target = RunFolder(out.resolve())
+    try:
+        target.evidence.mkdir(parents=True)
+        for folder in folders:
+            if folder.evidence.is_dir():
+                shutil.copytree(folder.evidence, target.evidence, dirs_exist_ok=True)
+        target.write_cells(whole.cells)
+    except (OSError, shutil.Error) as error:
+        raise HarnessFault(f"{out} cannot be written: {error}") from error
+    target.write_plan(whole.plan)
+    unfinished = matrix.build(whole.info, whole.plan, whole.cells)
+    code = matrix.exit_code(unfinished, interrupted=False, tolerate_unreachable=tolerate_unreachable)
+    info = replace(whole.info, exit=code)
+    target.write_run(info)
+    built = replace(unfinished, run=info)
+    print_matrix(built)
+    say(f"report: {report.write(target, built)}")
+    return code

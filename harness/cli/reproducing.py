@@ -1,0 +1,146 @@
+"""The command that measures one cell again."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+from harness import asked, matrix, report
+from harness import snapshot as snapshots
+from harness.asked import Asked
+from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
+from harness.cli.group import FAULT, cli, say
+from harness.diff import kind_of
+from harness.errors import UsageError
+from harness.export.folder import export
+from harness.leases import Leases
+from harness.matrix import EXIT_DIFFERS, EXIT_OK, EXIT_UNMEASURED, Cell, Matrix
+from harness.model import NO_PEER, CellKey, Change, Profile, Verdict
+from harness.paths import REPORTS, ROOT, SCENARIOS
+from harness.report.addresses import cell_page
+from harness.report.text import one_line
+from harness.session import RunSession
+from harness.snapshot import Seen
+from harness.store import RunFolder, all_runs
+
+
+@dataclass(frozen=True)
+class _Again:
+    """The cell, measured again."""
+
+    folder: RunFolder
+    matrix: Matrix
+    cell: Cell
+
+
+@cli.command("reproduce")
+@click.argument("cell", metavar="CELL|URL")
+@click.option("--keep", is_flag=True, help="Leave the broker running until Enter is pressed.")
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also write the cell as a folder that needs nothing of this project.",
+)
+def reproduce(cell: str, keep: bool, target: Path | None) -> int:
+    """Measure one cell again, and say whether it comes out as before.
+
+    CELL is the id of a cell, which names crate, version and broker line, or the address of its page in any report. It
+    is compared with the newest run here that has it, or with the baseline. Exits with 0 where it comes out the same, 1
+    where it does not, 3 where it could not be measured.
+
+    Example: iotyet reproduce mqtt-3.1.1/connects/rumqttc@0.25.1/mosquitto@2.0
+    """
+    again = _measured(asked.parse(cell), keep)
+    key, result, now = again.cell.key, again.cell.result, Seen.of(again.cell.result)
+    (crate,) = pick_crates(load_crates(), [key.crate])
+    click.echo(str(key))
+    click.echo(one_line(f"now: {now}", 2000))
+    say(f"evidence: {again.folder.path / cell_page(crate, key)}")
+    if target is not None:
+        line = next((line for line in again.matrix.lines if line.id == key.peer), None)
+        export(again.cell, crate, line, again.folder.path, target)
+        say(f"{target}: README.md says how to play it again")
+    if result.verdict in matrix.OPEN:
+        return EXIT_UNMEASURED
+    where, before = _before(key, again.folder)
+    if before is None:
+        click.echo(f"nothing to compare with; expected of it: {result.expected or Verdict.PASS}")
+        return EXIT_OK if result.change is Change.AS_EXPECTED else EXIT_DIFFERS
+    click.echo(one_line(f"{where}: {before}", 2000))
+    kind = kind_of(before, now)
+    click.echo(f"it comes out {'the same' if kind is None else f'otherwise: {kind}'}")
+    return EXIT_OK if kind is None else EXIT_DIFFERS
+
+
+def _before(key: CellKey, folder: RunFolder) -> tuple[str, Seen | None]:
+    """How the cell came out last, and where: in a run before this one, else in the baseline."""
+    for earlier in reversed(all_runs(REPORTS / "runs")):
+        if earlier.path != folder.path:
+            found = next((result for result in earlier.read_cells() if result.key == key), None)
+            if found and found.verdict not in matrix.OPEN:
+                return f"in run {earlier.path.name}", Seen.of(found)
+    baseline = snapshots.committed()
+    return (f"in run {baseline.run}, the baseline", baseline.seen().get(key)) if baseline else ("", None)
+
+
+def _measured(wanted: Asked, keep: bool) -> _Again:
+    """Measure the cell in a run of its own."""
+    pick_crates(load_crates(), [wanted.crate])
+    if wanted.peer != NO_PEER:
+        pick_lines(load_peers(), [wanted.peer], Profile.FULL)
+    session = RunSession.begin(Profile.CI, f"reproduce {wanted.text}")
+    code: int | None = None
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            status = pytest.main(_arguments(wanted, session.folder))
+        if status == pytest.ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        results = session.folder.read_cells()
+        if results and keep:
+            _hold(session.folder)
+        code = EXIT_OK if results else FAULT
+    finally:
+        session.end(code)
+    if not results:
+        message = _unknown(wanted, session.folder)
+        shutil.rmtree(session.folder.path, ignore_errors=True)
+        raise UsageError(message)
+    built = matrix.build(session.folder.read_run(), session.folder.read_plan(), results)
+    report.write(session.folder, built)
+    return _Again(session.folder, built, next(cell for cell in built.cells if cell.key == results[0].key))
+
+
+def _arguments(wanted: Asked, folder: RunFolder) -> list[str]:
+    arguments = [str(SCENARIOS), "--rootdir", str(ROOT), "-q", "--tb=line", "--no-header", "-p", "no:cacheprovider"]
+    arguments += ["--profile", Profile.CI, f"--crate={wanted.crate}", f"--cell={wanted.text}"]
+    arguments += [f"--broker={wanted.peer}"] if wanted.peer != NO_PEER else []
+    return [*arguments, f"--iotyet-run={folder.path}"]
+
+
+def _unknown(wanted: Asked, folder: RunFolder) -> str:
+    """What to say where no scenario has the cell."""
+    planned = [str(cell.key) for cell in folder.read_plan().cells] if folder.has_plan() else []
+    close = difflib.get_close_matches(wanted.text, planned, n=1, cutoff=0.3)
+    guess = f"; did you mean {close[0]}?" if close else ""
+    return f"{wanted.text} is no cell of this checkout's scenarios{guess}"
+
+
+def _hold(folder: RunFolder) -> None:
+    """Wait, with the brokers running, until the user has seen enough."""
+    brokers = Leases(folder.path / "leases").obtained("broker-")
+    ports = [
+        f"{broker['line']}: {', '.join(f'{name} on 127.0.0.1:{port}' for name, port in broker['ports'].items())}"
+        for broker in brokers.values()
+        if broker.get("ports")
+    ]
+    say(f"still running: {'; '.join(ports) or 'nothing: this cell has no broker that outlives it'}; Enter ends it")
+    sys.stdin.readline()
