@@ -1,4 +1,6 @@
-"""The pages: contexts put into templates, and nothing else. They open from file://, without scripts or other sites."""
+"""The pages: contexts put into templates, and nothing else. They open from file://, ask no other site, and are
+complete without their one script, which filters.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
         evidence: the run's folder, which evidence paths are relative to; only transcripts are read.
     """
     templates = _environment()
-    yield "style.css", (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    for name in ("style.css", "filter.js"):
+        yield name, (_TEMPLATES / name).read_text(encoding="utf-8")
     yield "index.html", _render(templates, "index.html.j2", index_context(matrix))
     yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
     for row in matrix.rows:

@@ -10,7 +10,17 @@ from harness.matrix import Cell, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
-from harness.report.contexts import CrateGroup, Fact, crate_groups, facts, group_anchor
+from harness.report.contexts import (
+    CrateGroup,
+    Fact,
+    PeerLine,
+    crate_filters,
+    crate_groups,
+    facts,
+    group_anchor,
+    peer_lines,
+)
+from harness.report.filters import FilterForm
 from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
@@ -77,6 +87,8 @@ class CratePage:
     applicable: int
     red: str
     defects: tuple[DefectLine, ...]
+    lines: tuple[PeerLine, ...]
+    filters: FilterForm
     groups: tuple[CrateGroup, ...]
 
 
@@ -168,6 +180,8 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
             DefectLine(defect.id, one_line(defect.title), len(defect.cells), linked(defect.upstream))
             for defect in row.defects
         ),
+        lines=peer_lines(row),
+        filters=crate_filters(row),
         groups=crate_groups(row, page),
     )
 

@@ -82,7 +82,9 @@ def test_links_lead_to_files_and_anchors(report: Path) -> None:
 
 def test_pages_are_inert_and_sound(report: Path) -> None:
     for path, page in _pages(report).items():
-        assert not page.tags["script"], path
+        # The one script is ours, in a file of its own: nothing that runs is written into a page.
+        scripts = [link for link in page.links if link.endswith(".js")]
+        assert page.tags["script"] == len(scripts) <= 1, path
         assert not [link for link in page.links if link.startswith(("javascript:", "http:"))]
         assert len(page.ids) == len(set(page.ids)), path
         assert page.tags["main"] == page.tags["h1"] == 1
