@@ -12,7 +12,16 @@ from harness.advice import Advice, advise
 from harness.matrix import BUILDS, Cell, Column, Matrix, Row, Section, State, Summary, summarise
 from harness.model import NO_PEER, Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
-from harness.report.advising import AdviceBadge, DecisionLine, RuleLine, advice_badges, decision_lines, rule_lines
+from harness.report.advising import (
+    AdviceBadge,
+    CellLink,
+    DecisionLine,
+    RuleLine,
+    advice_badges,
+    decision_lines,
+    first_reasons,
+    rule_lines,
+)
 from harness.report.filters import Facets, FilterForm, facets, form
 from harness.report.states import ADVICE, FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
 from harness.report.text import one_line
@@ -31,6 +40,11 @@ from harness.report.words import (
 
 #: Cells of one list on the index; the rest is in results.json. Keeps the index small however bad a run is.
 LISTED_CELLS = 40
+#: Reasons of an advice on the index; the crate's page has all.
+LISTED_REASONS = 3
+#: Rows up to which groups of cells are links; in a larger matrix the crate's name and the first reason are, which keeps
+#: the index below 300 KB.
+LINKED_ROWS = 60
 #: Where a crate's page has the broker lines.
 LINES_ANCHOR = "brokers"
 
@@ -106,8 +120,8 @@ class RowLine:
     advice: tuple[AdviceBadge, ...]
     groups: tuple[Badge, ...]
     lines: Badge
+    reasons: tuple[CellLink, ...]
     red: str
-    defects: str
     facets: Facets
 
 
@@ -177,6 +191,7 @@ class CrateGroup:
 def index_context(matrix: Matrix) -> IndexPage:
     """What the first page says."""
     advices = advise(matrix)
+    few = sum(len(section.rows) for section in matrix.sections) <= LINKED_ROWS
     return IndexPage(
         root="",
         facts=facts(matrix),
@@ -187,7 +202,7 @@ def index_context(matrix: Matrix) -> IndexPage:
         legend=legend(),
         flaky=Fact(FLAKY_GLYPH, FLAKY_MEANING),
         filters=_filters(matrix, advices),
-        sections=tuple(_section(section, advices) for section in matrix.sections),
+        sections=tuple(_section(section, advices, few=few) for section in matrix.sections),
     )
 
 
@@ -322,7 +337,7 @@ def _differences(matrix: Matrix) -> Iterable[Difference]:
         yield Difference(kind, sentence, tuple(lines), max(0, number - LISTED_CELLS))
 
 
-def _section(section: Section, advices: Sequence[Advice]) -> SectionTable:
+def _section(section: Section, advices: Sequence[Advice], *, few: bool) -> SectionTable:
     dialects = [column.dialect for column in section.columns[1:]]
     several = len(set(dialects)) > 1
     spans = tuple((DIALECTS[d], dialects.count(d)) for d in dict.fromkeys(dialects)) if several else ()
@@ -331,18 +346,18 @@ def _section(section: Section, advices: Sequence[Advice]) -> SectionTable:
         title=section.title,
         columns=tuple(ColumnHead(heading(c), DIALECTS[c.dialect] if several else "") for c in section.columns),
         spans=spans,
-        blocks=tuple(_blocks(section, advices)),
+        blocks=tuple(_blocks(section, advices, few=few)),
     )
 
 
-def _blocks(section: Section, advices: Sequence[Advice]) -> Iterable[Block]:
+def _blocks(section: Section, advices: Sequence[Advice], *, few: bool) -> Iterable[Block]:
     for role in Role:
-        rows = tuple(_row(row, section.columns, advices) for row in section.rows if row.crate.role is role)
+        rows = tuple(_row(row, section.columns, advices, few=few) for row in section.rows if row.crate.role is role)
         if rows:
             yield Block(ROLES[role], rows)
 
 
-def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice]) -> RowLine:
+def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice], *, few: bool) -> RowLine:
     dialects = {column.dialect for column in columns}
     own = [advice for advice in advices if advice.crate == row.crate and advice.dialect in dialects]
     page = crate_page(row.crate.name)
@@ -351,16 +366,15 @@ def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice]) -> RowL
         group = row.group(column)
         spoken = group.summary.state is not State.NOT_APPLICABLE or group.cells
         href = f"{page}#{group_anchor(column)}" if group.cells else page
-        badges.append(badge(group.summary, href if spoken else ""))
-    red, _, rest = red_cells(row).partition(", ")
+        badges.append(badge(group.summary, href if spoken and few else ""))
     return RowLine(
         name=title(row.crate),
         version=release(row.crate),
         href=page,
         advice=advice_badges(own, page),
         groups=tuple(badges),
-        lines=_lines_badge(row, f"{page}#{LINES_ANCHOR}"),
-        red=red,
-        defects=rest,
+        lines=_lines_badge(row, f"{page}#{LINES_ANCHOR}" if few else ""),
+        reasons=first_reasons(own, row, LISTED_REASONS if few else 1),
+        red=red_cells(row),
         facets=facets(row.cells, (advice.recommendation for advice in own)),
     )

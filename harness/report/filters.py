@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.matrix import Cell
-from harness.model import Change, Verdict
+from harness.model import Change, Dialect, Verdict
 from harness.report.text import one_line
 
 #: Cells that somebody has to look at: red ones, and those of which nobody knows how the crate would do.
@@ -49,7 +49,7 @@ def facets(cells: Iterable[Cell], advice: Iterable[str] = ()) -> Facets:
     """The facts about a row that shows these cells."""
     found = tuple(cells)
     return Facets(
-        dialects=_tokens(cell.key.dialect for cell in found),
+        dialects=_tokens(c.key.dialect for c in found if c.key.dialect is not Dialect.PACKAGE),
         advice=_tokens(advice),
         peers=_tokens(cell.key.peer for cell in found),
         problems=_tokens(c.key.peer for c in found if c.verdict in _PROBLEMS or c.result.flaky),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.advice import advise_row
-from harness.matrix import Cell, Matrix, Row
+from harness.matrix import Cell, Group, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
@@ -16,7 +16,6 @@ from harness.report.contexts import (
     PeerLine,
     crate_filters,
     crate_groups,
-    facts,
     group_anchor,
     peer_lines,
 )
@@ -77,7 +76,6 @@ class CratePage:
     version: str
     look: Look
     advice: tuple[AdviceSection, ...]
-    facts: tuple[Fact, ...]
     identity: tuple[Entry, ...]
     statements: tuple[StatementLine, ...]
     settings: tuple[str, ...]
@@ -141,7 +139,6 @@ class CellPage:
     flaky: bool
     wording: str
     change: str
-    facts: tuple[Fact, ...]
     details: tuple[str, ...]
     spec: tuple[tuple[Span, ...], ...]
     about: tuple[Fact, ...]
@@ -167,7 +164,6 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
         version=release(crate),
         look=LOOKS[row.summary.state],
         advice=advice_sections(advise_row(row, matrix.lines), row),
-        facts=facts(matrix),
         identity=tuple(_identity(row, repository(row, known))),
         statements=tuple(_statements(row)),
         settings=tuple(dict.fromkeys((*known.settings, *options))),
@@ -186,19 +182,19 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
     )
 
 
-def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> CellPage:
+def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript: str = "") -> CellPage:
     """What a cell's page says.
 
     Args:
         matrix: of the run.
         row: the cell's crate.
+        group: what the cell is in there.
         cell: a measured one.
         transcript: text of the file that `transcript_of` names; its end is quoted.
     """
     page = cell_page(row.crate, cell.key)
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
     attempt = decisive(result)
-    group = next(group for group in row.groups if cell in group.cells)
     link = transcript_of(cell)
     return CellPage(
         root=root,
@@ -213,7 +209,6 @@ def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> 
         flaky=result.flaky,
         wording=wording(cell.verdict, scenario.requirement),
         change=_CHANGES[result.change],
-        facts=facts(matrix),
         details=tuple(" ".join(part.split()) for part in visible(scenario.details).split("\n\n") if part.strip()),
         spec=tuple(linked(clause) for clause in scenario.spec),
         about=tuple(_about(cell)),
@@ -238,8 +233,8 @@ def transcript_of(cell: Cell) -> tuple[str, str] | None:
 
 def excerpt(transcript: str) -> str:
     """The end of a transcript, safe to show."""
-    lines = visible(transcript).splitlines()[-EXCERPT_LINES:]
-    return "\n".join(shorten(line, EXCERPT_WIDTH) for line in lines)
+    lines = transcript.rstrip("\n").split("\n")[-EXCERPT_LINES:]
+    return "\n".join(shorten(visible(line.rstrip("\r")), EXCERPT_WIDTH) for line in lines)
 
 
 def _identity(row: Row, source: str) -> Iterable[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections import Counter
 from html.parser import HTMLParser
@@ -14,8 +15,10 @@ import jsonschema
 import pytest
 from rich.console import Console
 
+from benchmarks import render
+from harness.matrix import build
 from harness.model import Role, Verdict
-from harness.report import FORMATS, console, junit, markdown, results_json, write
+from harness.report import FORMATS, console, html, junit, markdown, results_json, write
 from harness.store import RunFolder
 from tests.golden import made_up
 
@@ -114,6 +117,14 @@ def test_no_page_asks_another_site(report: Path) -> None:
 
 def test_index_is_small(report: Path) -> None:
     assert (report / "index.html").stat().st_size + (report / "style.css").stat().st_size <= 300_000
+
+
+def test_index_of_two_hundred_crates_is_small_too() -> None:
+    run, plan, results = render.made_up(crates=200, cells=4_400)
+    matrix = build(run, plan, results)
+    assert [len(section.columns) for section in matrix.sections] == [11] * 4
+    found = {address: len(text.encode()) for address, text in itertools.islice(html.pages(matrix, Path("none")), 3)}
+    assert found["index.html"] + found["style.css"] <= 300_000
 
 
 def test_schema_is_in_sync_and_valid(report: Path) -> None:

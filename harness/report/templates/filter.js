@@ -5,7 +5,7 @@
   if (!form) return;
   const rows = [...document.querySelectorAll("tr[data-peers]")];
   const told = form.querySelector("output");
-  const words = new Map(rows.map((row) => [row, (row.dataset.text || row.textContent).toLowerCase()]));
+  const words = new Map(rows.map((row) => [row, (row.cells[0].scope ? row.cells[0] : row).textContent.toLowerCase()]));
   const has = (row, facet, value) => (row.dataset[facet] || "").split(" ").includes(value);
 
   function chosen() {
@@ -23,7 +23,7 @@
     if (Object.entries(facets).some(([facet, value]) => !has(row, facet, value))) return false;
     if (peers && !has(row, "peers", peers)) return false;
     // With a broker chosen, its problems are meant, and those that need no broker.
-    const there = (facet) => (peers ? has(row, facet, peers) || has(row, facet, "-") : row.dataset[facet] !== "");
+    const there = (facet) => (peers ? has(row, facet, peers) || has(row, facet, "-") : Boolean(row.dataset[facet]));
     return (!problems || there("problems")) && (!changed || there("changed"));
   }
 
@@ -32,6 +32,8 @@
     let shown = 0;
     for (const row of rows) {
       row.hidden = !fits(row, values);
+      const more = row.nextElementSibling;
+      if (more?.className === "why") more.hidden = row.hidden;
       shown += row.hidden ? 0 : 1;
     }
     // What has no row left would only be a heading.
