@@ -10,6 +10,7 @@ from harness.matrix import Cell, Group, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
+from harness.report.bug import bug_report
 from harness.report.contexts import (
     CrateGroup,
     Fact,
@@ -149,6 +150,7 @@ class CellPage:
     control_reason: str
     expectation: ExpectationLines | None
     reproduce: str
+    bug: str
     excerpt: str
     transcript: EvidenceLink | None
 
@@ -195,7 +197,7 @@ def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript:
     page = cell_page(row.crate, cell.key)
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
     attempt = decisive(result)
-    link = transcript_of(cell)
+    link, shown = transcript_of(cell), excerpt(transcript)
     return CellPage(
         root=root,
         id=str(key),
@@ -219,7 +221,8 @@ def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript:
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
         reproduce=visible(result.reproduce),
-        excerpt=excerpt(transcript),
+        bug=bug_report(matrix.run, row, cell, shown),
+        excerpt=shown,
         transcript=_evidence(*link, root) if link else None,
     )
 
