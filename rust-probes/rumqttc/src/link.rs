@@ -138,7 +138,9 @@ pub fn drive(
             Ok(Step::Message(message)) => {
                 let echoing = echoing.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some((echo, answers)) = echoing.as_ref() {
-                    let _unheard_at_the_end = echo.answer(message).map(|it| answers.send(it));
+                    if let Some(answer) = echo.answer(message) {
+                        let _unheard_at_the_end = answers.send(answer);
+                    }
                 }
                 events.push(message.clone());
                 continue;
