@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness import asked, expectations, shards, snapshot
+from harness.authors import load_probes, load_statements
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
@@ -110,6 +111,7 @@ class ScenarioPlugin:
         self._expectations = expectations.load(SCENARIOS)
         self._claims = load_claims()
         self._baseline = snapshot.committed()
+        self._statements = load_statements(crate.name for crate in every_crate)
         self._shard = shards.parse(config.getoption("shard")) if config.getoption("shard") else None
         self._cell = asked.parse(config.getoption("cell")) if config.getoption("cell") else None
         self._shards: Mapping[str, int] = {}
@@ -247,6 +249,8 @@ class ScenarioPlugin:
             expectations=tuple(self._expectations.values()),
             claims=self._claims,
             baseline=self._baseline,
+            probes=load_probes(crate.name for crate in self._crates),
+            statements=self._statements,
         )
 
     # -- measuring ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from harness import expectations, matrix, report, snapshot
+from harness.authors import load_statements
 from harness.bench import Bench
 from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
@@ -67,6 +68,7 @@ def run(
     expectations.load(SCENARIOS)
     load_claims()
     snapshot.committed()
+    load_statements(crate.name for crate in load_crates())
     if shutil.which("cargo") is None:
         raise UsageError(
             "cargo was not found, and no crate can be built without it; `make setup` says how to install it"

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.errors import HarnessFault
 from harness.matrix import Cell, Matrix, Row
 from harness.report.addresses import DIFF_PAGE, GUIDE_PAGE, cell_page, crate_page, evidence_href
+from harness.report.authors import probe_files
 from harness.report.comparing import diff_context
 from harness.report.contexts import index_context
 from harness.report.guide import guide_context
@@ -36,6 +37,7 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
         yield DIFF_PAGE, _render(templates, "diff.html.j2", diff_context(matrix, matrix.baseline))
     yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
+        yield from (file for probe in matrix.probes if probe.crate == row.crate.name for file in probe_files(probe))
         yield crate_page(row.crate.name), _render(templates, "crate.html.j2", crate_context(matrix, row))
         for cell in row.cells:
             if cell.measured:
