@@ -76,6 +76,8 @@ class Advice:
     recommendation: Recommendation
     reasons: tuple[Reason, ...]
     limits: tuple[Reason, ...]
+    #: What would be given if nothing of `reasons` were so; the same where nothing better is left.
+    otherwise: Recommendation = Recommendation.RECOMMENDED
 
 
 @dataclass(frozen=True)
@@ -252,8 +254,8 @@ def overall(advices: Iterable[Advice]) -> Recommendation:
 
 
 def decide(advices: Iterable[Advice]) -> tuple[Decision, ...]:
-    """What to use for each dialect that is spoken, in the order of the protocols."""
-    given = tuple(advices)
+    """What to use for each dialect that is spoken, in the order of the protocols; never another version of a crate."""
+    given = tuple(advice for advice in advices if advice.crate.role is not Role.VERSION)
     decisions = []
     for dialect in (dialect for _, _, dialects in SECTIONS for dialect in dialects):
         spoken = [advice for advice in given if advice.dialect is dialect]
@@ -273,14 +275,14 @@ def _advice(row: Row, dialect: Dialect, maintained: set[str]) -> Advice:
         outdated=tuple(cell for cell in own if cell.key.peer not in maintained),
     )
     found = [(rule.recommendation, tuple(rule.find(case))) for rule in RULES]
-    given = next(
-        (r for r, reasons in found if reasons and r is not Recommendation.RECOMMENDED), Recommendation.RECOMMENDED
-    )
+    led_to = {r for r, reasons in found if reasons} | {Recommendation.RECOMMENDED}
+    # The words stand in the order in which the rules are asked.
+    given, otherwise = [*(r for r in Recommendation if r in led_to), Recommendation.RECOMMENDED][:2]
     limiting = [reason for r, reasons in found for reason in reasons if r is not given]
     reasons = [reason for r, reasons in found for reason in reasons if r is given]
     if given is Recommendation.RECOMMENDED:
         limiting, reasons = reasons, [_all_pass(case)]
-    return Advice(row.crate, dialect, given, tuple(reasons), tuple(limiting))
+    return Advice(row.crate, dialect, given, tuple(reasons), tuple(limiting), otherwise)
 
 
 def _all_pass(case: Case) -> Reason:

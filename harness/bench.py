@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from trustme import KeyType
+
 from harness.brokers import BROKERS, providers
 from harness.brokers.base import RELAY_HOST, BrokerControl, Image, RunningBroker
 from harness.capture import RelayLoop
@@ -148,15 +150,15 @@ class Bench:
             peer.close()
         self.relays.stop()
 
-    def certificates(self) -> Certificates:
-        """The certificates of the whole run."""
-        folder = self.folder.path / "tls"
+    def certificates(self, kind: KeyType = KeyType.RSA) -> Certificates:
+        """The certificates of the whole run; RSA, as TLS libraries as old as some of the crates read nothing else."""
+        folder = self.folder.path / ("tls" if kind is KeyType.RSA else f"tls-{kind.name.lower()}")
 
         def make() -> dict[str, str]:
-            Certificates.make(folder)
+            Certificates.make(folder, kind)
             return {"folder": str(folder)}
 
-        self.leases.obtain("certificates", make)
+        self.leases.obtain(f"certificates-{kind.name.lower()}", make)
         return Certificates(folder)
 
     # -- brokers -----------------------------------------------------------------------------------
@@ -208,22 +210,24 @@ class Bench:
             argv = [part.replace("{python}", sys.executable) for part in crate.command]
         else:
             argv = [str(self.repaired(crate)["binary"])]
-        self.leases.obtain(f"vetted-{crate.name}", lambda: self._vet(crate, argv))
+        self.leases.obtain(f"vetted-{crate.handle}", lambda: self._vet(crate, argv))
         return argv
 
     def hello(self, crate: Crate) -> HelloReply:
         """What the probe said of itself when it was vetted."""
         self.probe_command(crate)
-        return HelloReply.model_validate(self.leases.obtain(f"vetted-{crate.name}", dict))
+        return HelloReply.model_validate(self.leases.obtain(f"vetted-{crate.handle}", dict))
 
     def repaired(self, crate: Crate) -> dict[str, Any]:
         """The built probe, as `ProbeBuild` has it."""
-        return self.leases.obtain(f"build-{crate.name}", lambda: build_probe(crate, str(self.mark), self.say).to_json())
+        return self.leases.obtain(
+            f"build-{crate.handle}", lambda: build_probe(crate, str(self.mark), self.say).to_json()
+        )
 
     def published(self, crate: Crate) -> dict[str, Any]:
         """The crate as published, as `PublishedBuild` has it."""
         return self.leases.obtain(
-            f"published-{crate.name}", lambda: check_published(crate, str(self.mark), self.say).to_json()
+            f"published-{crate.handle}", lambda: check_published(crate, str(self.mark), self.say).to_json()
         )
 
     def start_probe(
@@ -235,7 +239,7 @@ class Bench:
     def _vet(self, crate: Crate, argv: list[str]) -> dict[str, Any]:
         transcript = Transcript()
         hello = vet(self.start_probe(crate, argv, transcript), self._vocabulary(crate))
-        if not crate.command and (hello.crate, hello.version) != (crate.package, crate.version):
+        if not crate.command and (hello.crate, hello.version) != (crate.package, crate.package_version):
             raise ContractViolation(
                 f"the probe says it was built with {hello.crate} {hello.version}; "
                 f"crates.toml has {crate.package} {crate.version}: update the probe's Cargo.toml and Cargo.lock"

@@ -24,6 +24,8 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+#: What a version starts with that is the source in a folder.
+FOLDER = "path:"
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
 
@@ -120,6 +122,20 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
     yield "name", not _NAME.fullmatch(crate.name), f"is {crate.name!r}; expected lower case letters, digits, - and _"
     yield "dialects", not crate.dialects, "is empty; expected at least one dialect"
     yield "version", not _VERSION.match(crate.version), f"is {crate.version!r}; expected MAJOR.MINOR.PATCH"
+    yield "role", crate.role is Role.VERSION, "is the harness's own; other versions go into also_versions"
+    yield "path", bool(crate.path), "is the harness's own; `iotyet check NAME --path DIR` measures a folder"
+    strange_versions = [text for text in crate.also_versions if not _VERSION.match(text) or text == crate.version]
+    yield (
+        "also_versions",
+        bool(strange_versions),
+        f"has {strange_versions}; expected MAJOR.MINOR.PATCH, others than version",
+    )
+    fixed = crate.git is not None or bool(crate.command)
+    yield (
+        "also_versions",
+        fixed and bool(crate.also_versions),
+        "is there; only crates of the registry have other versions",
+    )
     listed = crate.role is Role.LISTED
     yield "guide_name", listed and not crate.guide_name, "is missing; a listed crate has the name that the guide uses"
     yield "guide_link", listed and not crate.guide_link, "is missing; a listed crate has the link that the guide gives"
@@ -237,10 +253,10 @@ def load_lines(folder: Path = COMPOSE) -> tuple[BrokerLine, ...]:
 
 
 def pick_crates(crates: Iterable[Crate], names: Iterable[str]) -> tuple[Crate, ...]:
-    """The crates that `names` ask for, each NAME or NAME@VERSION; all where there are none.
+    """The crates that `names` ask for, each NAME, NAME@VERSION or NAME@path:DIR; all where there are none.
 
     Raises:
-        UsageError: a name is unknown, or the catalogue has another version of it.
+        UsageError: a name is unknown, a version is none, or the crate cannot be had in another version.
     """
     known = {crate.name: crate for crate in crates}
     wanted = list(names)
@@ -252,10 +268,38 @@ def pick_crates(crates: Iterable[Crate], names: Iterable[str]) -> tuple[Crate, .
         crate = known.get(name)
         if crate is None:
             raise UsageError(_unknown("crate", name, known))
-        if version and version != crate.version:
-            raise UsageError(f"the catalogue has {crate.id}, not {text}; edit rust-probes/crates.toml to change that")
-        picked.append(crate)
+        picked.append(crate if version in ("", crate.version) else _another(crate, version))
     return tuple(picked)
+
+
+def _another(crate: Crate, version: str) -> Crate:
+    if version.startswith(FOLDER):
+        return _from_folder(crate, Path(version.removeprefix(FOLDER)).resolve())
+    if not _VERSION.match(version):
+        raise UsageError(f"{version!r} is no version; expected {crate.name}@MAJOR.MINOR.PATCH, such as {crate.id}")
+    if crate.git is not None or crate.command:
+        raise UsageError(f"{crate.name} can only be had as {crate.id}: it does not come from the registry")
+    return crate.at(version)
+
+
+def _from_folder(crate: Crate, folder: Path) -> Crate:
+    try:
+        package = load_toml(folder / "Cargo.toml").get("package", {})
+    except ConfigError as error:
+        raise UsageError(f"{folder} has no source of a crate: {error}") from error
+    if package.get("name") != crate.package:
+        raise UsageError(f"{folder} has the package {package.get('name')!r}; {crate.name} is {crate.package!r}")
+    if not isinstance(package.get("version"), str):
+        raise UsageError(f"{folder / 'Cargo.toml'} states no version of its own; name the folder of a whole package")
+    return crate.from_path(str(folder), package["version"])
+
+
+def covered(crates: Iterable[Crate], profile: Profile) -> tuple[Crate, ...]:
+    """The rows of a run of `profile`: its crates, and in a full one their other versions after them."""
+    own = tuple(crate for crate in crates if profile.covers(crate.profile))
+    if not profile.covers(Profile.FULL):
+        return own
+    return own + tuple(crate.at(version) for crate in own for version in crate.also_versions)
 
 
 def pick_lines(lines: Iterable[BrokerLine], names: Iterable[str], profile: Profile) -> tuple[BrokerLine, ...]:

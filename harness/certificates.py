@@ -52,16 +52,15 @@ class Certificates:
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path) -> Certificates:
-        """Issue everything anew."""
+    def make(cls, folder: Path, kind: trustme.KeyType = trustme.KeyType.RSA) -> Certificates:
+        """Issue everything anew, all with keys of one kind."""
         folder.mkdir(parents=True, exist_ok=True)
         certificates = cls(folder)
-        # RSA: TLS libraries as old as some of the crates read no other private keys.
-        authority, stranger = trustme.CA(key_type=trustme.KeyType.RSA), trustme.CA(key_type=trustme.KeyType.RSA)
+        authority, stranger = trustme.CA(key_type=kind), trustme.CA(key_type=kind)
         long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
         def issue(name: str, by: trustme.CA, *names: str, **options: Any) -> None:
-            leaf = by.issue_cert(*names, key_type=trustme.KeyType.RSA, **options)
+            leaf = by.issue_cert(*names, key_type=kind, **options)
             certificate, key = certificates.pair(name)
             certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
             key.write_bytes(_written_as(KeyForm.PKCS8, leaf.private_key_pem.bytes()))

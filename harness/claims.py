@@ -45,7 +45,7 @@ def judge(matrix: Matrix, advices: Sequence[Advice]) -> tuple[JudgedClaim, ...]:
 
 def _judged(claim: Claim, matrix: Matrix, advices: Sequence[Advice]) -> tuple[Status, tuple[Reason, ...]]:
     if claim.crate:
-        return _of_crate([advice for advice in advices if advice.crate.name == claim.crate])
+        return _of_crate([advice for advice in advices if advice.crate.handle == claim.crate])
     if claim.builds:
         return _of_builds(claim, matrix)
     if claim.protocols:
@@ -65,8 +65,9 @@ def _of_builds(claim: Claim, matrix: Matrix) -> tuple[Status, tuple[Reason, ...]
     arch = matrix.run.host.get("arch", "")
     if arch not in claim.builds:
         return Status.UNTESTED, (Reason(f"this run was on {arch or 'an unknown architecture'}"),)
-    listed = {row.crate.name for row in matrix.rows if row.crate.role is Role.LISTED}
-    cells = [cell for cell in matrix.cells if cell.key.dialect is Dialect.PACKAGE and cell.key.crate in listed]
+    listed = {(row.crate.name, row.crate.version) for row in matrix.rows if row.crate.role is Role.LISTED}
+    package = [cell for cell in matrix.cells if cell.key.dialect is Dialect.PACKAGE]
+    cells = [cell for cell in package if (cell.key.crate, cell.key.crate_version) in listed]
     published = [cell for cell in cells if cell.key.scenario == "compiles_as_published"]
     repaired = [cell for cell in cells if cell.key.scenario == "compiles_as_repaired"]
     if not published or any(cell.verdict is Verdict.NOT_RUN for cell in published):

@@ -49,6 +49,8 @@ class Question:
     #: The control of the dialect, and what is expected of it in this scenario.
     control: Crate | None = None
     control_expectation: Expectation | None = None
+    #: No expectation is about this version of the crate: what is red there is no news.
+    is_open: bool = False
     reproduce: str = ""
 
 
@@ -251,7 +253,7 @@ def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, 
             return Change.STALE, f"{reason}; {expectation.file} expects {expectation.verdict}"
         return Change.AS_EXPECTED, reason
     if expectation is None:
-        return Change.UNEXPECTED, reason
+        return Change.OPEN if question.is_open else Change.UNEXPECTED, reason
     if expectation.verdict is verdict and expectation.observed in reason:
         return Change.AS_EXPECTED, reason
     return Change.UNEXPECTED, f"{reason} (expected was {expectation.verdict}: {expectation.observed})"

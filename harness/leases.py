@@ -13,11 +13,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.errors import AttemptError, BrokerFailed, BuildFailed, ContractViolation, Unavailable
+from harness.errors import AttemptError, BrokerFailed, BuildFailed, ContractViolation, NotWritten, Unavailable
 
 #: Failures that a lease passes on to everyone who asks.
 _SHARED_FAILURES: dict[str, type[AttemptError]] = {
-    cls.__name__: cls for cls in (BrokerFailed, BuildFailed, ContractViolation, Unavailable)
+    cls.__name__: cls for cls in (BrokerFailed, BuildFailed, ContractViolation, NotWritten, Unavailable)
 }
 
 

@@ -5,7 +5,7 @@ Times are in seconds (float), points in time are ISO 8601 strings in UTC, unless
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -56,6 +56,8 @@ class Role(StrEnum):
     LISTED = "listed"
     CANDIDATE = "candidate"
     CONTROL = "control"
+    #: Another version of a crate than the one that the catalogue is about.
+    VERSION = "other version"
 
 
 class Kind(StrEnum):
@@ -75,6 +77,7 @@ class Need(StrEnum):
     RESEND = "resend"
     TLS = "TLS"
     ADDRESSES = "addresses"
+    WEBSOCKET = "WebSocket"
 
 
 class Duty(StrEnum):
@@ -89,7 +92,7 @@ KIND_LACKS: dict[Kind, frozenset[Need]] = {
     Kind.CLIENT: frozenset(),
     Kind.SERVER: frozenset(),
     Kind.BINDING: frozenset(),
-    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES}),
+    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES, Need.WEBSOCKET}),
 }
 
 
@@ -177,6 +180,10 @@ class GitSource:
     rev: str
 
 
+#: What the version of a source that is not published ends in, so that it is told apart from the published one.
+_UNPUBLISHED = "+path"
+
+
 @dataclass(frozen=True)
 class Crate:
     """An entry of rust-probes/crates.toml."""
@@ -202,6 +209,8 @@ class Crate:
     has_probe: bool = True
     may_be_unreachable: str = ""
     profile: Profile = Profile.CI
+    #: Other versions that have rows of their own in runs of the profile `full`.
+    also_versions: tuple[str, ...] = ()
     native_libraries: tuple[str, ...] = ()
     repairs: tuple[Sourced, ...] = ()
     unsupported: tuple[Sourced, ...] = ()
@@ -210,11 +219,31 @@ class Crate:
     namesake: Sourced | None = None
     retired: Sourced | None = None
     command: tuple[str, ...] = ()
+    #: The folder of a source that is not published; the harness's to set.
+    path: str = ""
 
     @property
     def id(self) -> str:
         """Name and version, as cell ids have them."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def handle(self) -> str:
+        """Names the row in a run and in its report: the name, with the version where that is not the catalogue's."""
+        return self.id if self.role is Role.VERSION else self.name
+
+    @property
+    def package_version(self) -> str:
+        """What the package itself says; the version of a source that is not published has `+path` after it."""
+        return self.version.removesuffix(_UNPUBLISHED)
+
+    def at(self, version: str) -> Crate:
+        """This crate in another version: the same probe, and all that is declared of the crate."""
+        return replace(self, version=version, role=Role.VERSION, released="", also_versions=())
+
+    def from_path(self, path: str, version: str) -> Crate:
+        """This crate as a folder has it, whose manifest says `version`."""
+        return replace(self.at(f"{version}{_UNPUBLISHED}"), path=path)
 
     def lacks(self, feature: str) -> Sourced | None:
         """The declaration that this crate has no `feature`, if there is one."""
@@ -401,6 +430,8 @@ class Change(StrEnum):
     UNEXPECTED = "unexpected"
     STALE = "stale"
     UNMEASURED = "unmeasured"
+    #: Red, in a version that no expectation is about: data, and no news.
+    OPEN = "nothing expected"
 
 
 @dataclass(frozen=True)

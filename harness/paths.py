@@ -28,3 +28,8 @@ def cache() -> Path:
         return Path(named).absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "iotyet"
+
+
+def copied_probes() -> Path:
+    """Where probes are copied to, to be built against other versions of their crates."""
+    return cache() / "versions"

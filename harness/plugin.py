@@ -15,7 +15,7 @@ import pytest
 from harness import asked, expectations, shards, snapshot
 from harness.authors import load_probes, load_statements
 from harness.bench import Bench
-from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
+from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
 from harness.judge import Question, measure
 from harness.liveness import Mark
@@ -100,15 +100,16 @@ class ScenarioPlugin:
         every_crate = load_crates()
         self._named_crates = config.getoption("crate")
         self._named_lines = config.getoption("broker")
-        picked = {crate.name for crate in pick_crates(every_crate, self._named_crates)} if self._named_crates else set()
-        self._selected_crates = picked or {crate.name for crate in every_crate}
-        self._crates = [c for c in every_crate if self._profile.covers(c.profile) or c.name in picked]
+        picked = pick_crates(every_crate, self._named_crates) if self._named_crates else ()
+        self._crates = _with_picked(covered(every_crate, self._profile), picked)
+        self._selected_crates = {crate.id for crate in picked or self._crates}
         self._controls = [crate for crate in every_crate if crate.role is Role.CONTROL]
         self._lines = list(pick_lines(load_peers(), [], self._profile))
         named_lines = pick_lines(load_peers(), self._named_lines, self._profile) if self._named_lines else ()
         self._lines += [line for line in named_lines if line not in self._lines]
         self._selected_lines = {line.id for line in (named_lines or self._lines)}
         self._expectations = expectations.load(SCENARIOS)
+        self._expected_versions = {(key.crate, key.crate_version) for key in self._expectations}
         self._claims = load_claims()
         self._baseline = snapshot.committed()
         self._statements = load_statements(crate.name for crate in every_crate)
@@ -116,7 +117,7 @@ class ScenarioPlugin:
         self._cell = asked.parse(config.getoption("cell")) if config.getoption("cell") else None
         self._shards: Mapping[str, int] = {}
         if self._shard is not None:
-            crates = [crate for crate in self._crates if crate.name in self._selected_crates]
+            crates = [crate for crate in self._crates if crate.id in self._selected_crates]
             lines = [line for line in self._lines if line.id in self._selected_lines]
             self._shards = shards.assign(crates, lines, self._shard.of)
         self._planned: list[pytest.Item] = []
@@ -142,6 +143,10 @@ class ScenarioPlugin:
         if given:
             self._folder = RunFolder(Path(given))
             self._mark = Mark(self._folder.path.name, (self._folder.path.parents[1] / ".lock").absolute())
+            if self._config.getoption("iotyet_resume") and self._folder.has_plan():
+                # Other versions, and crates of larger profiles, are rows of a run only because it was asked for them.
+                self._crates = list(self._folder.read_plan().crates)
+                self._selected_crates = {crate.id for crate in self._crates}
             return
         try:
             self._session = RunSession.begin(
@@ -222,7 +227,7 @@ class ScenarioPlugin:
 
     def _shard_of(self, item: pytest.Item) -> int:
         """Which part of the run measures a cell; 0 where none does."""
-        return self._shards.get(_spec(item).crate.name, 0) if item in self._asked else 0
+        return self._shards.get(_spec(item).crate.id, 0) if item in self._asked else 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write the plan down, once nothing more can be deselected. A resumed run has one already."""
@@ -231,7 +236,7 @@ class ScenarioPlugin:
 
     def _is_selected(self, item: pytest.Item) -> bool:
         spec = _spec(item)
-        if spec.crate.name not in self._selected_crates:
+        if spec.crate.id not in self._selected_crates:
             return False
         if self._cell is not None and not self._cell.is_of(spec.crate, cell_key(item)):
             return False
@@ -249,7 +254,7 @@ class ScenarioPlugin:
             expectations=tuple(self._expectations.values()),
             claims=self._claims,
             baseline=self._baseline,
-            probes=load_probes(crate.name for crate in self._crates),
+            probes=load_probes(dict.fromkeys(crate.name for crate in self._crates)),
             statements=self._statements,
         )
 
@@ -280,6 +285,7 @@ class ScenarioPlugin:
             expectation=self._expectations.get(key),
             control=control,
             control_expectation=self._control_expectation(key, control),
+            is_open=spec.crate.role is Role.VERSION and (key.crate, key.crate_version) not in self._expected_versions,
             reproduce=f"pytest '{item.nodeid}'",
         )
         own = {name: value for name, value in item.callspec.params.items() if name != "cell"}
@@ -325,6 +331,12 @@ class ScenarioPlugin:
 
 
 _STASHED = pytest.StashKey[str]()
+
+
+def _with_picked(rows: tuple[Crate, ...], picked: tuple[Crate, ...]) -> list[Crate]:
+    """The rows of the profile and those that were asked for beside it, other versions last."""
+    every = dict.fromkeys((*rows, *picked))
+    return sorted(every, key=lambda crate: crate.role is Role.VERSION)
 
 
 def _is_scenario(item: pytest.Item) -> bool:

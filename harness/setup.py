@@ -21,6 +21,7 @@ from harness import resolver
 from harness.brokers.containers import connect
 from harness.commands import run
 from harness.errors import CommandFailed, Unavailable, UsageError
+from harness.references import libcoap
 
 _RUST_ADVICE = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 _DOCKERD_LOG = Path("/var/log/iotyet-dockerd.log")
@@ -55,6 +56,7 @@ def needs() -> list[Need]:
         Need("debootstrap", "local broker images, where no registry answers", ("debootstrap", "debian-archive-keyring"),
              has("debootstrap")),
         Need("nss_wrapper", "host names with several addresses", ("libnss-wrapper",), resolver.is_installed()),
+        Need("libcoap's server", "CoAP over DTLS", ("libcoap3-bin",), libcoap.is_installed()),
         Need("Maven", "Kafka's jars, where no registry answers", ("maven",), has("mvn")),
     ]  # fmt: skip
 

@@ -35,11 +35,13 @@ class BrokerCell(PeerCell):
         return self._relays.get(door.name) or self._open_door(door)
 
     def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
-        """Where the crate's client connects to, as the fields `host`, `port` and `tls` of WIRE.md."""
+        """Where the crate's client connects to, as the fields `host`, `port`, `tls` and `websocket` of WIRE.md."""
         relay = self.relay(door)
         if ":" in door.host and door.host not in relay.hosts:
             raise Unavailable(f"this machine has no {door.host}: IPv6 is off")
         fields: dict[str, Any] = {"host": door.host, "port": relay.endpoint[1]}
+        if door.websocket:
+            fields["websocket"] = True
         if door.shown is not None:
             certificates = self._bench.certificates()
             fields["tls"] = {"ca": certificates.authority.read_text()}

@@ -65,14 +65,24 @@ class CoapEndpoint(PeerClient):
     #: Waits for the end of the request that is under way.
     _pending: Callable[[float], object] | None = None
 
-    def open(self, at: tuple[str, int], *, ack_timeout: float | None = None, block1_szx: int | None = None) -> None:
-        """Make the client; `ack_timeout` in seconds, null leaves the crate's own."""
+    def open(
+        self,
+        at: tuple[str, int],
+        *,
+        ack_timeout: float | None = None,
+        block1_szx: int | None = None,
+        dtls: coap.Dtls | None = None,
+        within: float = 0,
+    ) -> None:
+        """Make the client; `ack_timeout` in seconds, null leaves the crate's own; `within` as `call` has it."""
         fields: dict[str, Any] = {"host": at[0], "port": at[1]}
         if ack_timeout is not None:
             fields["ack_timeout_ms"] = round(ack_timeout * 1000)
         if block1_szx is not None:
             fields["block1_szx"] = block1_szx
-        self.call("open", coap.OpenRequest.model_validate(fields), "the client is made")
+        if dtls is not None:
+            fields["dtls"] = dtls.model_dump(exclude_none=True)
+        self.call("open", coap.OpenRequest.model_validate(fields), "the client is made", within)
 
     def request(self, method: str, path: str, within: float = DELIVERY, **more: Any) -> Response:
         """Send a request and return the whole response; `more` as `begin_request` has it."""

@@ -1,4 +1,4 @@
-"""The ways to a peer that scenarios offer to clients: plain, over TLS with good and bad certificates, over IPv6."""
+"""The ways to a peer that scenarios offer to clients: plain, TLS with good and bad certificates, IPv6, WebSocket."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Door:
     asks_client: bool = False
     #: The addresses of `host`, where only a process that the harness prepares knows the name; empty where anyone does.
     addresses: tuple[str, ...] = ()
+    #: Whether MQTT goes over WebSocket.
+    websocket: bool = False
     #: Which of the peer's listeners, where it has several kinds for clients; empty for its ordinary one.
     listener: str = ""
 
@@ -31,6 +33,8 @@ IPV6 = Door("ipv6", host="::1")
 SECOND_ADDRESS = Door("second-address", "two-addresses.test", addresses=("127.0.0.2", "127.0.0.1"))
 #: Where a scripted peer answers in the broker's place.
 SCRIPTED = Door("scripted")
+#: Where a gateway takes MQTT over WebSocket.
+WEBSOCKET = Door("websocket", websocket=True)
 #: By name and not by address: crates with old versions of webpki know certificates for names alone.
 TLS = Door("tls", "localhost", ServerCertificate.GOOD)
 SASL = Door("sasl", listener="sasl")

@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.cells.broker import BrokerCell
-from harness.cells.doors import PLAIN, SCRIPTED, Door
+from harness.cells.doors import PLAIN, SCRIPTED, WEBSOCKET, Door
 from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Dialect
 from harness.peers.mqtt import ScriptedBroker
 from harness.peers.mqtt_packets import Packet, PacketType
+from harness.peers.websocket import WebSocketGateway
 from harness.references.mqtt import MqttReference
 from harness.wire import mqtt
 
 #: The broker refuses to subscribe to a topic whose second and last level is this one.
 DENIED = "denied"
+#: As which captures show WebSocket, so that Wireshark sees it through HTTP's handshake.
+_HTTP = 80
 USERNAME, PASSWORD = "probe", "open-sesame"
 
 
@@ -34,6 +37,8 @@ class MqttCell(BrokerCell):
     many, more_than_a_window, more_than_packet_ids = 1000, 500, 70_000
     #: Connections one after the other, and seconds after which those that were made have to do.
     connections, connecting = 200, 30.0
+    #: Clients that publish at the same time, and seconds in which they have to be done.
+    publishers, publishing = 5, 30.0
 
     _scripted: ScriptedBroker | None = None
 
@@ -78,6 +83,13 @@ class MqttCell(BrokerCell):
         self._closing.callback(self._scripted.close)
         self._open_relay(SCRIPTED.name, self._scripted.port, self.peer.canonical_port)
         return self._scripted
+
+    def gateway(self, **options: Any) -> WebSocketGateway:
+        """A way over WebSocket to the broker, behind the door `WEBSOCKET`; arguments as `WebSocketGateway` has them."""
+        gateway = WebSocketGateway(self.peer.broker.ports["plain"], **options)
+        self._closing.callback(gateway.close)
+        self._open_relay(WEBSOCKET.name, gateway.port, _HTTP)
+        return gateway
 
     # -- what can be observed ----------------------------------------------------------------------
 

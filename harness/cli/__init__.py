@@ -10,12 +10,23 @@ from typing import NoReturn
 
 import click
 
-from harness.cli import comparing, guiding, listing, merging, reporting, reproducing, running, upkeep
+from harness.cli import (
+    checking,
+    creating,
+    diffing,
+    guiding,
+    listing,
+    merging,
+    reporting,
+    reproducing,
+    running,
+    upkeep,
+)
 from harness.cli.group import FAULT, INTERRUPTED, USAGE, cli
 from harness.errors import IotyetError, UsageError
 
 #: Every module that has commands: to import one is to register them.
-COMMANDS = (upkeep, running, reporting, merging, comparing, reproducing, guiding, listing)
+COMMANDS = (upkeep, running, checking, creating, reporting, merging, diffing, reproducing, guiding, listing)
 
 
 def main() -> NoReturn:

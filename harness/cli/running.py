@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,12 @@ import pytest
 from harness import expectations, matrix, report, snapshot
 from harness.authors import load_statements
 from harness.bench import Bench
-from harness.catalog import load_claims, load_crates, load_peers, pick_crates, pick_lines
+from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
 from harness.errors import AttemptError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.paths import REPORTS, ROOT, SCENARIOS
+from harness.probes import registry
 from harness.session import RunSession
 from harness.shards import assign
 from harness.shards import parse as parse_shard
@@ -63,45 +68,77 @@ def run(
 
     Example: iotyet run rumqttc -k qos2
     """
-    picked = pick_crates(load_crates(), crates)
-    lines = pick_lines(load_peers(), broker, Profile(profile))
+    asked = Asked(crates, Profile(profile), expression, broker, jobs, resume, shard)
+    return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure, as the options of `run` have it."""
+
+    crates: tuple[str, ...]
+    profile: Profile
+    expression: str = ""
+    broker: tuple[str, ...] = ()
+    jobs: int | None = None
+    resume: bool = False
+    #: Which part of the run, as `2/3`; empty for all of it.
+    shard: str = ""
+
+    @property
+    def selection(self) -> str:
+        """In one line, as the run's header has it; empty for everything."""
+        brokers = [f"--broker {name}" for name in self.broker]
+        return " ".join([*self.crates, *brokers, *([f"-k '{self.expression}'"] if self.expression else [])])
+
+
+def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
+    """One run from beginning to end.
+
+    Args:
+        asked: what to measure.
+        finish: makes something of the finished run, told whether it was interrupted; returns the exit code.
+
+    Raises:
+        UsageError: something is asked for that there is not.
+    """
+    picked = pick_crates(load_crates(), asked.crates)
+    lines = pick_lines(load_peers(), asked.broker, asked.profile)
     expectations.load(SCENARIOS)
     load_claims()
     snapshot.committed()
     load_statements(crate.name for crate in load_crates())
-    if shutil.which("cargo") is None:
-        raise UsageError(
-            "cargo was not found, and no crate can be built without it; `make setup` says how to install it"
-        )
-    part = parse_shard(shard) if shard else None
-    if part is not None:
-        if resume:
+    need_cargo()
+    for crate in picked:
+        if crate.role is Role.VERSION and not crate.path:
+            registry.require(crate, os.environ)
+    wanted = picked if asked.crates else covered(picked, asked.profile)
+    if asked.shard:
+        if asked.resume:
             raise UsageError("an interrupted shard goes on with `iotyet run --resume` alone: it knows which it is")
-        covered = picked if crates else _covered(picked, Profile(profile))
-        owners = assign(covered, lines, part.of)
-        picked = tuple(crate for crate in covered if owners[crate.name] == part.number)
-    if resume:
+        part = parse_shard(asked.shard)
+        owners = assign(wanted, lines, part.of)
+        wanted = tuple(crate for crate in wanted if owners[crate.id] == part.number)
+    if asked.resume:
         session = RunSession.resume()
-        profile = session.folder.read_run().profile
+        asked = replace(asked, profile=Profile(session.folder.read_run().profile))
     else:
-        session = RunSession.begin(Profile(profile), _selection(crates, expression, broker), shard)
+        session = RunSession.begin(asked.profile, asked.selection, asked.shard)
     code: int | None = FAULT
     try:
         # With an expression nobody knows yet what is needed: then the cells start it.
-        if resume and session.folder.has_plan():
+        if asked.resume and session.folder.has_plan():
             _start_ahead(session, *_missing(session.folder))
-        elif not expression:
-            _start_ahead(session, picked if crates else _covered(picked, Profile(profile)), lines)
+        elif not asked.expression:
+            _start_ahead(session, wanted, lines)
         with session.phase("cells"):
-            pytest_code = pytest.main(
-                _pytest_arguments(session, crates, expression, broker, profile, jobs, shard, resume)
-            )
+            pytest_code = pytest.main(_pytest_arguments(session, asked))
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
         if pytest_code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
             return FAULT
         code = None if interrupted else 0
         if session.folder.has_plan():
-            code = _report(session, interrupted, tolerate_unreachable)
+            code = finish(session, interrupted)
         elif pytest_code == pytest.ExitCode.NO_TESTS_COLLECTED:
             code = 5
     except KeyboardInterrupt:
@@ -114,13 +151,16 @@ def run(
     return code or 0
 
 
-def _selection(crates: tuple[str, ...], expression: str, broker: tuple[str, ...]) -> str:
-    parts = [*crates, *(f"--broker {name}" for name in broker), *([f"-k '{expression}'"] if expression else [])]
-    return " ".join(parts)
+def need_cargo() -> None:
+    """Say so where there is no cargo.
 
-
-def _covered(crates: tuple[Crate, ...], profile: Profile) -> tuple[Crate, ...]:
-    return tuple(crate for crate in crates if profile.covers(crate.profile))
+    Raises:
+        UsageError: there is none.
+    """
+    if shutil.which("cargo") is None:
+        raise UsageError(
+            "cargo was not found, and no crate can be built without it; `make setup` says how to install it"
+        )
 
 
 def _missing(folder: RunFolder) -> tuple[tuple[Crate, ...], tuple[BrokerLine, ...]]:
@@ -128,9 +168,9 @@ def _missing(folder: RunFolder) -> tuple[tuple[Crate, ...], tuple[BrokerLine, ..
     plan = folder.read_plan()
     done = {cell.key for cell in folder.read_cells()}
     keys = [cell.key for cell in plan.cells if cell.selected and cell.key not in done]
-    crates, peers = {key.crate for key in keys}, {key.peer for key in keys}
+    crates, peers = {(key.crate, key.crate_version) for key in keys}, {key.peer for key in keys}
     return (
-        tuple(crate for crate in plan.crates if crate.name in crates),
+        tuple(crate for crate in plan.crates if (crate.name, crate.version) in crates),
         tuple(line for line in plan.lines if line.id in peers),
     )
 
@@ -162,38 +202,35 @@ def _quietly(start: Any, what: Crate | BrokerLine) -> None:
         say(f"{what.id}: {error.verdict}: {error}")
 
 
-def _pytest_arguments(
-    session: RunSession,
-    crates: tuple[str, ...],
-    expression: str,
-    broker: tuple[str, ...],
-    profile: str,
-    jobs: int | None,
-    shard: str,
-    resume: bool,
-) -> list[str]:
-    workers = jobs or WORKERS
-    arguments = [str(SCENARIOS), "--rootdir", str(ROOT), "-q", "--tb=line", "--no-header", f"--profile={profile}"]
-    arguments += ["-n", str(workers), f"--timeout={_CELL_LIMIT}", f"--iotyet-run={session.folder.path}"]
-    arguments += [f"--crate={name}" for name in crates] + [f"--broker={name}" for name in broker]
-    arguments += ["-k", expression] if expression else []
-    arguments += [f"--shard={shard}"] if shard else []
-    arguments += ["--iotyet-resume"] if resume else []
+def _pytest_arguments(session: RunSession, asked: Asked) -> list[str]:
+    arguments = [str(SCENARIOS), "--rootdir", str(ROOT), "-q", "--tb=line", "--no-header", f"--profile={asked.profile}"]
+    arguments += ["-n", str(asked.jobs or WORKERS), f"--timeout={_CELL_LIMIT}", f"--iotyet-run={session.folder.path}"]
+    arguments += [f"--crate={name}" for name in asked.crates] + [f"--broker={name}" for name in asked.broker]
+    arguments += ["-k", asked.expression] if asked.expression else []
+    arguments += [f"--shard={asked.shard}"] if asked.shard else []
+    arguments += ["--iotyet-resume"] if asked.resume else []
     return arguments
 
 
-def _report(session: RunSession, interrupted: bool, tolerate_unreachable: bool) -> int:
-    """Write the report, print the matrix, and return the exit code."""
+def complete(
+    session: RunSession, interrupted: bool, *, tolerate_unreachable: bool = False
+) -> tuple[matrix.Matrix, Path, int]:
+    """Complete the run and write its report; returns the matrix, the report's first page and the exit code."""
     folder = session.folder
     plan, cells = folder.read_plan(), folder.read_cells()
     code = matrix.exit_code(
         matrix.build(folder.read_run(), plan, cells), interrupted, tolerate_unreachable=tolerate_unreachable
     )
     built = matrix.build(session.complete(None if interrupted else code), plan, cells)
-    index = report.write(folder, built)
+    return built, report.write(folder, built), code
+
+
+def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: bool) -> int:
+    """Write the report, print the matrix, and return the exit code."""
+    built, index, code = complete(session, interrupted, tolerate_unreachable=tolerate_unreachable)
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)
-    latest.symlink_to(folder.path.relative_to(REPORTS), target_is_directory=True)
+    latest.symlink_to(session.folder.path.relative_to(REPORTS), target_is_directory=True)
     print_matrix(built)
     shown = latest / index.name
     say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")

@@ -36,6 +36,7 @@ class ScriptedBroker:
         remembers: whether CONNACK says that there is a session, from the second connection on.
         limits: the properties of CONNACK in MQTT 5.
         cuts_at: the first time that this comes, the connection is closed and nothing answered.
+        withholds: this acknowledgement is the scenario's to send.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class ScriptedBroker:
         remembers: bool = False,
         limits: Properties | None = None,
         cuts_at: PacketType | None = None,
+        withholds: PacketType | None = None,
     ) -> None:
         self._five = five
         self._limits = limits
         self._remembers = remembers
         self._cuts_at = cuts_at
+        self._withholds = withholds
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         #: What came so far.
@@ -105,9 +108,13 @@ class ScriptedBroker:
                 return None
             time.sleep(_STEP)
 
-    def published(self) -> list[Packet]:
-        """What clients published so far."""
-        return [arrived.packet for arrived in self.arrived if arrived.packet.type is PacketType.PUBLISH]
+    def published(self, connection: int = 0) -> list[Packet]:
+        """What clients published so far, on all connections where `connection` is 0."""
+        return [
+            arrived.packet
+            for arrived in self.arrived
+            if arrived.packet.type is PacketType.PUBLISH and connection in (0, arrived.connection)
+        ]
 
     # -- serving -----------------------------------------------------------------------------------
 
@@ -151,6 +158,10 @@ class ScriptedBroker:
             case PacketType.UNSUBSCRIBE:
                 self.send(unsuback(number, packet.codes(five=self._five), five=self._five))
             case PacketType.PUBLISH if packet.qos:
-                self.send(acknowledgement(PacketType.PUBACK if packet.qos == 1 else PacketType.PUBREC, number))
+                self._acknowledge(PacketType.PUBACK if packet.qos == 1 else PacketType.PUBREC, number)
             case PacketType.PUBREL:
-                self.send(acknowledgement(PacketType.PUBCOMP, number))
+                self._acknowledge(PacketType.PUBCOMP, number)
+
+    def _acknowledge(self, kind: PacketType, number: int) -> None:
+        if kind is not self._withholds:
+            self.send(acknowledgement(kind, number))

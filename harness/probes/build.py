@@ -23,8 +23,12 @@ from filelock import FileLock
 from harness.commands import environment
 from harness.errors import BuildFailed, HarnessFault
 from harness.model import Crate
-from harness.paths import PROBES, cache
+from harness.paths import cache
 from harness.probes.cargo import GIT, PROFILE, compile_package, resolve, rustc_version
+from harness.probes.versions import source_of
+
+#: Folders of a source that do not go into what is built.
+_GENERATED = frozenset({"target", ".git"})
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class ProbeBuild:
     """A probe that can be started."""
 
     binary: str
+    lock: str
     lock_sha256: str
     rustc: str
     seconds: float
@@ -47,6 +52,7 @@ class PublishedBuild:
     """How a crate compiles as published; `failure` is empty where it does."""
 
     repository: str
+    licence: str
     dependencies: int
     lock: str
     rustc: str
@@ -70,30 +76,26 @@ def build_probe(crate: Crate, mark: str, say: Callable[[str], None]) -> ProbeBui
     Raises:
         BuildFailed: the crate does not compile.
         ContractViolation: our probe or kit does not compile.
+        NotWritten: our probe does not fit this version of the crate, which is not the catalogue's.
         Unavailable: a source cannot be reached, or there is no cargo.
     """
     started = time.monotonic()
-    folder = PROBES / crate.name
     rustc = rustc_version()
-    kept = cache() / "probes" / _content_key(folder, rustc) / f"probe-{crate.name}"
+    env = _environment(mark)
     with FileLock(_cargo_lock()):
+        source = source_of(crate, env)
+        kept = cache() / "probes" / _content_key(source.folder, rustc) / f"probe-{crate.name}"
+        lock = (source.folder / "Cargo.lock").read_text(encoding="utf-8")
         cached = kept.exists()
         if not cached:
-            argv = [
-                "cargo",
-                "build",
-                "--locked",
-                "--message-format=json",
-                "--manifest-path",
-                str(folder / "Cargo.toml"),
-            ]
-            built = compile_package(argv, _environment(mark), f"building {crate.id}", say)
+            built = compile_package(source.build_command(), env, f"building {crate.id}", say)
             if built is None:
-                raise HarnessFault(f"{folder / 'Cargo.toml'} made no executable; a probe has a src/main.rs")
+                raise HarnessFault(f"{source.folder / 'Cargo.toml'} made no executable; a probe has a src/main.rs")
             _keep(built, kept)
     return ProbeBuild(
         binary=str(kept),
-        lock_sha256=hashlib.sha256((folder / "Cargo.lock").read_bytes()).hexdigest(),
+        lock=lock,
+        lock_sha256=hashlib.sha256(lock.encode()).hexdigest(),
         rustc=rustc,
         seconds=time.monotonic() - started,
         cached=cached,
@@ -117,11 +119,13 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
             resolve(["cargo", "generate-lockfile"], folder, env, what)
             described = resolve(["cargo", "metadata", "--format-version=1", "--locked"], folder, env, what)
         except BuildFailed as error:
-            return PublishedBuild("", 0, "", rustc, error.observed, time.monotonic() - started, cached=False)
+            return PublishedBuild("", "", 0, "", rustc, error.observed, time.monotonic() - started, cached=False)
         lock = (folder / "Cargo.lock").read_text(encoding="utf-8")
         packages = json.loads(described.stdout)["packages"]
-        package = next(p for p in packages if p["name"] == crate.package and p["version"] == crate.version)
-        result = cache() / "published" / f"{_digest(lock, rustc)}.json"
+        package = next(p for p in packages if p["name"] == crate.package and p["version"] == crate.package_version)
+        # A lock file tells nothing of what is in a folder.
+        content = _content_key(Path(crate.path), rustc) if crate.path else ""
+        result = cache() / "published" / f"{_digest(lock, rustc, *([content] if content else []))}.json"
         with FileLock(_cargo_lock()):
             cached = result.exists()
             if not cached:
@@ -129,6 +133,7 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
                 result.write_text(json.dumps(_check(crate, folder, env, say)), encoding="utf-8")
     return PublishedBuild(
         repository=package.get("repository") or "",
+        licence=package.get("license") or "",
         dependencies=len(packages) - 2,
         lock=lock,
         rustc=rustc,
@@ -152,7 +157,10 @@ def _check(crate: Crate, folder: Path, env: dict[str, str], say: Callable[[str],
 def _scratch_package(crate: Crate) -> Iterator[Path]:
     """An empty package that depends on the crate and on nothing else."""
     features = ", ".join(json.dumps(feature) for feature in crate.features)
-    origin = f'git = "{crate.git.url}", rev = "{crate.git.rev}"' if crate.git else f'version = "={crate.version}"'
+    if crate.git:
+        origin = f'git = "{crate.git.url}", rev = "{crate.git.rev}"'
+    else:
+        origin = f'path = "{crate.path}"' if crate.path else f'version = "={crate.version}"'
     default = "" if crate.default_features else ", default-features = false"
     manifest = (
         '[package]\nname = "scratch"\nversion = "0.0.0"\nedition = "2021"\n\n[workspace]\n\n'
@@ -182,7 +190,7 @@ def _content_key(folder: Path, rustc: str) -> str:
     digest = hashlib.sha256(json.dumps([rustc, PROFILE, os.environ.get("RUSTFLAGS", "")]).encode())
     for source in (folder, *_path_dependencies(folder)):
         for path in sorted(source.rglob("*")):
-            if path.is_file() and "target" not in path.relative_to(source).parts:
+            if path.is_file() and not _GENERATED.intersection(path.relative_to(source).parts):
                 digest.update(f"{source.name}/{path.relative_to(source)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:24]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.commands import Completed, kill_tree, run
-from harness.errors import BuildFailed, CommandFailed, ContractViolation, Unavailable
-from harness.paths import PROBES
+from harness.errors import BuildFailed, CommandFailed, ContractViolation, NotWritten, Unavailable
+from harness.paths import PROBES, copied_probes
 
 #: Seconds that one build may take; the slowest candidate seen needs 430.
 _BUILD_LIMIT = 1800.0
@@ -55,7 +55,7 @@ class _Seen:
     compiled: int = 0
     executable: Path | None = None
     first_error: str = ""
-    error_is_ours: bool = False
+    manifest: str = ""
 
 
 def rustc_version() -> str:
@@ -108,6 +108,7 @@ def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say:
     Raises:
         BuildFailed: somebody else's source does not compile; carries the compiler's first error.
         ContractViolation: our own source does not compile.
+        NotWritten: the copy of a probe does not compile against another version of its crate.
         Unavailable: a source cannot be reached, or there is no cargo.
     """
     seen = _Seen()
@@ -128,7 +129,9 @@ def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say:
     if _is_unreachable(stderr) and not seen.first_error and not seen.compiled:
         raise Unavailable(f"the source of {what} cannot be reached: {_last_cause(stderr)}")
     reason = seen.first_error or _build_script_error(stderr) or _last_cause(stderr)
-    if seen.error_is_ours:
+    if _is_below(seen.manifest, copied_probes()):
+        raise NotWritten(f"our probe is not written for this version and does not compile against it: {reason}")
+    if _is_below(seen.manifest, PROBES):
         raise ContractViolation(f"our own source does not compile: {reason}")
     raise BuildFailed(reason, expected=f"{what} compiles")
 
@@ -170,7 +173,7 @@ def _note(seen: _Seen, message: dict[str, Any]) -> None:
             seen.executable = Path(message["executable"])
     elif message.get("reason") == "compiler-message" and not seen.first_error:
         seen.first_error = _error_in(message)
-        seen.error_is_ours = bool(seen.first_error) and _is_ours(message)
+        seen.manifest = (message.get("manifest_path") or "") if seen.first_error else ""
 
 
 def _error_in(message: dict[str, Any]) -> str:
@@ -187,10 +190,9 @@ def _error_in(message: dict[str, Any]) -> str:
     return f"error{f'[{code}]' if code else ''} in {package}{place}: {inner['message']}"
 
 
-def _is_ours(message: dict[str, Any]) -> bool:
-    """True where the error is in a package of this checkout: a probe, the kit, a substitute."""
-    manifest = message.get("manifest_path") or ""
-    return bool(manifest) and Path(manifest).is_relative_to(PROBES)
+def _is_below(manifest: str, folder: Path) -> bool:
+    """True where an error is in a package below `folder`: of ours, a probe, the kit or a substitute."""
+    return bool(manifest) and Path(manifest).is_relative_to(folder)
 
 
 def _build_script_error(stderr: str) -> str:

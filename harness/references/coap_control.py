@@ -84,6 +84,8 @@ class ControlEndpoint:
 
     def open(self, request: coap.OpenRequest) -> Empty:
         """Make a client."""
+        if request.dtls is not None:
+            raise ProbeFailure(ErrorCode.UNSUPPORTED, "aiocoap has DTLS as an extension in C alone", feature="dtls")
         timeout = None if request.ack_timeout_ms is None else request.ack_timeout_ms / 1000
         szx = 6 if request.block1_szx is None else request.block1_szx
         self._client = client = ReferenceClient((request.host, request.port), timeout, szx)

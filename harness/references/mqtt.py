@@ -56,6 +56,7 @@ class MqttReference:
         password: str | None = None,
         will: mqtt.Will | None = None,
         tls: ssl.SSLContext | None = None,
+        websocket: bool = False,
         reconnect: bool = True,
         properties: mqtt5.ConnectProperties | None = None,
     ) -> None:
@@ -82,6 +83,7 @@ class MqttReference:
             # In MQTT 5 it is said in `connect`.
             clean_session=None if self.speaks_5 else clean_session,
             protocol=MQTTProtocolVersion.MQTTv5 if self.speaks_5 else MQTTProtocolVersion.MQTTv311,
+            transport="websockets" if websocket else "tcp",
             reconnect_on_failure=reconnect,
         )
         # Scenarios send what they like as fast as they like; the reference must not be what holds them up.
@@ -214,12 +216,7 @@ class MqttReference:
             The reason code, which is 0 in 3.1.1 and at QoS 0.
         """
         info = self._client.publish(topic, payload, qos, retain, properties=paho5.outgoing(properties))
-        try:
-            info.wait_for_publish(STEP)
-        except (RuntimeError, ValueError) as error:
-            raise ReferenceFailed(f"the reference client could not publish: {error}") from error
-        if not info.is_published():
-            raise ReferenceFailed(f"the reference client's publish was not completed within {STEP:g} s")
+        self._await_completion(info, STEP)
         return self._published.pop(info.mid, 0)
 
     def publish_all(self, topic: str, payloads: Sequence[bytes], *, qos: int, within: float) -> None:
@@ -227,9 +224,7 @@ class MqttReference:
         infos = [self._client.publish(topic, payload, qos) for payload in payloads]
         end = time.monotonic() + within
         for info in infos:
-            info.wait_for_publish(max(0.0, end - time.monotonic()))
-            if not info.is_published():
-                raise ReferenceFailed(f"the reference client's publishes were not completed within {within:g} s")
+            self._await_completion(info, max(0.0, end - time.monotonic()))
 
     def take(self, timeout: float) -> Received | None:
         """The oldest message that was not taken yet, waiting up to `timeout` seconds."""
@@ -243,6 +238,16 @@ class MqttReference:
         code = None if properties is None else ReasonCode(PacketTypes.DISCONNECT, identifier=properties.reason_code)
         self._client.disconnect(code, paho5.outgoing(properties))
         self._client.loop_stop()
+
+    @staticmethod
+    def _await_completion(info: paho.MQTTMessageInfo, within: float) -> None:
+        try:
+            info.wait_for_publish(within)
+            published = info.is_published()
+        except (RuntimeError, ValueError) as error:
+            raise ReferenceFailed(f"the reference client could not publish: {error}") from error
+        if not published:
+            raise ReferenceFailed(f"the reference client's publish was not completed within {within:g} s")
 
     def _await(self, code: MQTTErrorCode, mid: int | None, what: str) -> Any:
         if code is not MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:

@@ -44,6 +44,7 @@ class ControlClient:
             password=request.password,
             will=request.will,
             tls=self.trust(request.tls),
+            websocket=request.websocket,
             properties=request.properties,
         )
         client.on_received = self.deliver

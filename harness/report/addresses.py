@@ -3,8 +3,8 @@
 index.html
 guide/index.html
 diff/index.html
-crate/<name>/index.html
-cell/<crate>/<scenario>[-params]/<broker line, or `build`>/index.html
+crate/<name>/index.html        <name>@<version> where that is not the catalogue's version
+cell/<name>/<scenario>[-params]/<broker line, or `build`>/index.html
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ GUIDE_PAGE = "guide/index.html"
 DIFF_PAGE = "diff/index.html"
 
 
-def crate_page(name: str) -> str:
-    """The page of a crate."""
-    return f"crate/{slug(name)}/index.html"
+def crate_page(handle: str) -> str:
+    """The page of a crate, by its handle."""
+    return f"crate/{slug(handle)}/index.html"
 
 
 def cell_page(crate: Crate, key: CellKey) -> str:
@@ -50,7 +50,7 @@ def cell_page(crate: Crate, key: CellKey) -> str:
     scenario = key.scenario if plain else f"{key.dialect}.{key.scenario}"
     name = f"{scenario}-{key.params}" if key.params else scenario
     peer = "build" if key.peer == NO_PEER else key.peer
-    return f"cell/{slug(key.crate)}/{slug(name)}/{slug(peer)}/index.html"
+    return f"cell/{slug(crate.handle)}/{slug(name)}/{slug(peer)}/index.html"
 
 
 def anchor(text: str) -> str:

@@ -79,7 +79,7 @@ class RuleLine:
 def decision_lines(advices: Iterable[Advice]) -> tuple[DecisionLine, ...]:
     """One line for each dialect."""
     return tuple(
-        DecisionLine(DIALECTS[d.dialect], decision_line(d), f"{crate_page(d.best.crate.name)}#{_ANCHOR}")
+        DecisionLine(DIALECTS[d.dialect], decision_line(d), f"{crate_page(d.best.crate.handle)}#{_ANCHOR}")
         for d in decide(advices)
     )
 
@@ -100,7 +100,7 @@ def advice_badges(own: Sequence[Advice], page: str) -> tuple[AdviceBadge, ...]:
 
 def advice_sections(own: Iterable[Advice], row: Row) -> tuple[AdviceSection, ...]:
     """All that the rules found about a crate."""
-    pages, root = cell_pages([row]), to_root(crate_page(row.crate.name))
+    pages, root = cell_pages([row]), to_root(crate_page(row.crate.handle))
     return tuple(
         AdviceSection(
             dialect=DIALECTS[advice.dialect],

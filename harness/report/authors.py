@@ -46,17 +46,18 @@ class StatementBlock:
 
 def probe_block(matrix: Matrix, crate: Crate) -> ProbeBlock | None:
     """The probe of a crate; nothing where it has none."""
-    probe = next((probe for probe in matrix.probes if probe.crate == crate.name), None)
+    probe = _probe(matrix, crate)
     if probe is None:
         return None
     files = tuple(SourceLink(one_line(name), f"probe/{slug(name)}.txt") for name in probe.files)
     return ProbeBlock(count(probe.lines, "line"), files, _paragraphs(probe.follows))
 
 
-def probe_files(probe: ProbeSource) -> Iterator[tuple[str, str]]:
-    """Address and text of each file of a probe."""
-    folder = crate_page(probe.crate).removesuffix("index.html")
-    for name, text in probe.files.items():
+def probe_files(matrix: Matrix, crate: Crate) -> Iterator[tuple[str, str]]:
+    """Address and text of each file of a crate's probe, beside the page of the crate."""
+    folder = crate_page(crate.handle).removesuffix("index.html")
+    probe = _probe(matrix, crate)
+    for name, text in probe.files.items() if probe else ():
         yield f"{folder}probe/{slug(name)}.txt", text
 
 
@@ -64,6 +65,10 @@ def statement_block(matrix: Matrix, crate: Crate) -> StatementBlock | None:
     """What an author had to say of a crate; nothing where nobody did."""
     found = next((statement for statement in matrix.statements if statement.crate == crate.name), None)
     return _shown(found) if found else None
+
+
+def _probe(matrix: Matrix, crate: Crate) -> ProbeSource | None:
+    return next((probe for probe in matrix.probes if probe.crate == crate.name), None)
 
 
 def _shown(statement: Statement) -> StatementBlock:

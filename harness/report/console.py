@@ -32,7 +32,7 @@ from harness.report.words import (
 #: Cells of one list; the report has all.
 _LISTED = 25
 #: What a control's or candidate's row is marked with.
-_MARKS = {Role.LISTED: "", Role.CANDIDATE: " (not listed)", Role.CONTROL: " (control)"}
+_MARKS = {Role.LISTED: "", Role.CANDIDATE: " (not listed)", Role.CONTROL: " (control)", Role.VERSION: ""}
 
 
 def render(matrix: Matrix) -> RenderableType:

@@ -289,7 +289,7 @@ def _blocks(section: Section, advices: Sequence[Advice]) -> Iterable[Block]:
 def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice]) -> RowLine:
     dialects = {column.dialect for column in columns}
     own = [advice for advice in advices if advice.crate == row.crate and advice.dialect in dialects]
-    page = crate_page(row.crate.name)
+    page = crate_page(row.crate.handle)
     badges = []
     for column in columns:
         group = row.group(column)

@@ -37,8 +37,8 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
         yield DIFF_PAGE, _render(templates, "diff.html.j2", diff_context(matrix, matrix.baseline))
     yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
-        yield from (file for probe in matrix.probes if probe.crate == row.crate.name for file in probe_files(probe))
-        yield crate_page(row.crate.name), _render(templates, "crate.html.j2", crate_context(matrix, row))
+        yield from probe_files(matrix, row.crate)
+        yield crate_page(row.crate.handle), _render(templates, "crate.html.j2", crate_context(matrix, row))
         for cell in row.cells:
             if cell.measured:
                 yield cell_page(row.crate, cell.key), _cell(templates, matrix, row, cell, evidence)

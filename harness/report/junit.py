@@ -35,8 +35,9 @@ def outcome(cell: Cell) -> tuple[str, str, str]:
     if change is Change.UNEXPECTED and verdict not in _SKIPPED - {Verdict.UNSUPPORTED}:
         return "failure", verdict.value, cell.result.reason or "differs from what is expected"
     if verdict.is_red:
-        reason = known.reason if known else cell.result.reason
-        return "skipped", "xfail", f"expected {verdict.value}: {reason}"
+        if known is None:
+            return "skipped", "xfail", f"{verdict.value}, {change}: {cell.result.reason}"
+        return "skipped", "xfail", f"expected {verdict.value}: {known.reason}"
     if verdict in _SKIPPED:
         return "skipped", verdict.value, f"{verdict.value}: {cell.result.reason}"
     return "", "", ""

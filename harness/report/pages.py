@@ -28,6 +28,7 @@ _CHANGES = {
     Change.UNEXPECTED: "Not what is expected of this cell.",
     Change.STALE: "Expected to be red, and passes: the expectation is stale.",
     Change.UNMEASURED: "Nothing was measured.",
+    Change.OPEN: "No expectation is about this version.",
 }
 
 
@@ -149,7 +150,7 @@ class CellPage:
 
 def crate_context(matrix: Matrix, row: Row) -> CratePage:
     """What a crate's page says."""
-    crate, page = row.crate, crate_page(row.crate.name)
+    crate, page = row.crate, crate_page(row.crate.handle)
     known = recorded(matrix.run, crate)
     options = [one_line(option) for cell in row.cells for option in cell.result.options]
     return CratePage(
@@ -197,9 +198,9 @@ def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> 
         title=one_line(scenario.title),
         crate=title(row.crate),
         crate_version=release(row.crate),
-        crate_href=root + crate_page(key.crate),
+        crate_href=root + crate_page(row.crate.handle),
         group=heading(group.column),
-        group_href=f"{root}{crate_page(key.crate)}#{group_anchor(group.column)}",
+        group_href=f"{root}{crate_page(row.crate.handle)}#{group_anchor(group.column)}",
         look=look_of(cell.verdict),
         flaky=result.flaky,
         wording=wording(cell.verdict, scenario.requirement),

@@ -24,7 +24,7 @@ class Recorded:
 def recorded(run: RunInfo, crate: Crate) -> Recorded:
     """What the header has from the leases `published-`, `build-` and `vetted-` of a crate."""
     published, built, hello = (
-        run.builds.get(f"{lease}-{crate.name}", {}) for lease in ("published", "build", "vetted")
+        run.builds.get(f"{lease}-{crate.handle}", {}) for lease in ("published", "build", "vetted")
     )
     return Recorded(
         repository=str(published.get("repository") or ""),

@@ -17,6 +17,7 @@ ROLES = {
     Role.LISTED: "Listed by the guide",
     Role.CANDIDATE: "Not listed: candidates",
     Role.CONTROL: "Reference clients, for comparison",
+    Role.VERSION: "Other versions",
 }
 
 DIALECTS = {

@@ -20,8 +20,25 @@ class Option(Strict):
     value: Base64
 
 
+class Psk(Strict):
+    """A key that both sides know (RFC 7252, section 9.1.3.1)."""
+
+    identity: str
+    key: Base64
+
+
+class Dtls(Strict):
+    """Encrypt what is sent: with `psk`, or with certificates, every one a PEM document and not a path."""
+
+    psk: Psk | None = None
+    ca: str | None = Field(default=None, description="the authority to trust")
+    certificate: str | None = Field(default=None, description="the client's certificate chain")
+    key: str | None = Field(default=None, description="the client's private key, PKCS#8")
+    server_name: str | None = Field(default=None, description="whose certificate is expected; null with `psk`")
+
+
 class OpenRequest(Strict):
-    """Make a client for one server; nothing is sent yet."""
+    """Make a client for one server; nothing is sent yet, or over DTLS the handshake alone, up to its end."""
 
     host: str
     port: int = Field(ge=1, le=65535)
@@ -31,6 +48,7 @@ class OpenRequest(Strict):
     block1_szx: int | None = Field(
         default=None, ge=0, le=6, description="bodies go in blocks of 2**(szx+4) bytes; null: the crate's own size"
     )
+    dtls: Dtls | None = None
 
 
 class RequestRequest(Strict):

@@ -57,6 +57,7 @@ class ConnectRequest(Strict):
     password: str | None = None
     will: Will | None = None
     tls: Tls | None = None
+    websocket: bool = Field(default=False, description="over WebSocket, at the path `/mqtt` (section 6)")
     properties: ConnectProperties | None = Field(default=None, description=_ONLY_5)
 
 

@@ -9,9 +9,12 @@ import pytest
 from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered
-from harness.cells.peer import listed
+from harness.cells.peer import DELIVERY, listed
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
+
+#: Messages of each client, where several are at work at the same time.
+_EACH = 20
 
 _ORDER = ["MQTT-4.6.0-1", "MQTT-4.6.0-2", "MQTT-4.6.0-3", "MQTT-4.6.0-6"]
 _thousand = scenario(
@@ -139,3 +142,45 @@ def test_publishes_more_than_there_are_packet_ids(cell: MqttCell) -> None:
     cell.expect(zeros == 0, expected="every packet id is from 1 to 65535", observed=f"{zeros} packets have the id 0")
     in_order = [packet.body[-4:] for packet in sent] == payloads
     cell.expect(in_order, expected="each message comes once and in order", observed=f"{len(sent)} came, some elsewhere")
+
+
+@pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["MQTT-4.3.2-1", "MQTT-4.3.3-1", "section 4.6: message ordering"],
+    also={Dialect.MQTT_5: ["MQTT-4.3.2-1", "MQTT-4.3.3-1", "section 4.6: message ordering"]},
+    deadline=90.0,
+)
+def test_publishes_beside_others(cell: MqttCell, qos: int) -> None:
+    """Five clients publish twenty messages each at the same time: all arrive, those of each client in its order.
+
+    At QoS 2 each arrives once; at QoS 1 it may come again.
+    """
+    wanted = {cell.topic("many", str(who)): [cell.payload() for _ in range(_EACH)] for who in range(cell.publishers)}
+    reader = cell.reference(cell.topic("many", "+"))
+    clients = [cell.connected() for _ in wanted]
+    finishing = [
+        client.begin_publish_all(topic, payloads, qos=qos)
+        for client, (topic, payloads) in zip(clients, wanted.items(), strict=True)
+    ]
+    for finish in finishing:
+        finish(cell.publishing)
+    expected = f"the subscriber gets all {_EACH} messages of each of {cell.publishers} clients, in its order"
+    got: dict[str, list[bytes]] = {topic: [] for topic in wanted}
+    while not all(payloads[-1] in got[topic] for topic, payloads in wanted.items()):
+        message = reader.take(cell.remaining(DELIVERY, expected))
+        if message is None:
+            break
+        got[message.topic].append(message.payload)
+    # What comes again now comes before this one.
+    end = cell.topic("many", "end")
+    reader.publish(end, cell.payload(), qos=qos)
+    while (message := reader.take(cell.remaining(DELIVERY, expected))) is not None and message.topic != end:
+        got[message.topic].append(message.payload)
+    if qos == 1:
+        got = {topic: list(dict.fromkeys(payloads)) for topic, payloads in got.items()}
+    counts = ", ".join(f"{len(payloads)} ({len(set(payloads))} different)" for payloads in got.values())
+    cell.expect(got == wanted, expected=expected, observed=f"of the clients came {counts}")

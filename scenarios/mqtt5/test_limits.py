@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
-from harness.cells.mqtt_client import Delivered
-from harness.cells.peer import DELIVERY, listed
+from harness.cells.mqtt_client import KEEP_ALIVE, Delivered
+from harness.cells.peer import DELIVERY, RECOVERY, listed
 from harness.errors import RefusedByCrate
-from harness.model import Consequence, Dialect, Level, Requirement
-from harness.peers.mqtt_packets import Packet, publish
+from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.peers.mqtt import ScriptedBroker
+from harness.peers.mqtt_packets import Packet, PacketType, acknowledgement, publish
 from harness.scenario import scenario
 from harness.wire import mqtt5
 
 #: Bytes that the client takes, and a payload that is more.
 _CLIENTS, _TOO_MUCH_FOR_IT = 1000, 2000
-#: Messages that the client has under way at once, and those that are published.
+#: Messages that one side takes at once, and those that are published.
 _AT_ONCE, _IN_ALL = 2, 5
+#: Seconds in which a client that closes its connection has done so.
+_PATIENCE = 3.0
 #: Mosquitto's `max_packet_size`, in bytes, and a payload that is more.
 _SERVERS, _TOO_MUCH = 3_000_000, 3_100_000
 #: Mosquitto's default of `max_topic_alias`.
@@ -236,3 +240,112 @@ def test_retains_nothing_where_the_server_cannot(cell: MqttCell) -> None:
     sent = _published(cell, _limits(RetainAvailable=0), qos=0, retain=True)
     retained = sum(message.retain for message in sent)
     cell.expect(not retained, expected="no PUBLISH with RETAIN=1", observed=f"the server got {retained}")
+
+
+def _expect_few_under_way(cell: MqttCell, server: ScriptedBroker, connection: int) -> None:
+    """No more messages are under way than the server takes, which acknowledges none; PINGREQ is the barrier.
+
+    A client that sends nothing else has to send one within its keep-alive (MQTT-3.1.2-20).
+    """
+    first = server.take(PacketType.PUBLISH, RECOVERY, connection=connection)
+    cell.expect(first is not None, expected="the client publishes", observed="nothing came")
+    # One that was due anyhow may have come before the first message.
+    before = sum(a.packet.type is PacketType.PINGREQ for a in server.arrived if a.connection == connection)
+    ping = server.take(PacketType.PINGREQ, KEEP_ALIVE + DELIVERY, connection=connection, after=before)
+    cell.expect(ping is not None, expected="PINGREQ comes while the client waits", observed="it did not")
+    under_way = len(server.published(connection))
+    cell.expect(
+        under_way <= _AT_ONCE,
+        expected=f"at most {_AT_ONCE} messages before the first is acknowledged",
+        observed=f"{under_way} came",
+    )
+
+
+@pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.3.4-7", "MQTT-4.9.0-1", "MQTT-4.9.0-2"],
+    capability="limits",
+    needs=[Need.SESSION],
+    deadline=60.0,
+    timer=KEEP_ALIVE,
+)
+def test_has_no_more_under_way_than_the_server_takes(cell: MqttCell, qos: int) -> None:
+    """Where the server's Receive Maximum is 2, a third message is sent when one is acknowledged, and all arrive.
+
+    At QoS 2 it is PUBCOMP that makes room for the next, and not PUBREC.
+    """
+    topic, payloads = cell.topic("out"), [cell.payload() for _ in range(_IN_ALL)]
+    last = PacketType.PUBACK if qos == 1 else PacketType.PUBCOMP
+    server = cell.scripted(limits=_limits(ReceiveMaximum=_AT_ONCE), withholds=last)
+    client = cell.connected(door=SCRIPTED)
+    finish = client.begin_publish_all(topic, payloads, qos=qos)
+    _expect_few_under_way(cell, server, connection=1)
+    for acknowledged in range(_IN_ALL):
+        came = server.take(PacketType.PUBLISH if qos == 1 else PacketType.PUBREL, DELIVERY, after=acknowledged)
+        under_way = len(server.published()) - acknowledged
+        cell.expect(
+            came is not None and under_way <= _AT_ONCE,
+            expected=f"one or {_AT_ONCE} messages are under way once {acknowledged} are acknowledged",
+            observed=f"{under_way} are",
+        )
+        server.send(acknowledgement(last, server.published()[acknowledged].packet_id or 0))
+    finish(DELIVERY)
+    sent = [packet.payload(five=True) for packet in server.published()]
+    cell.expect(sent == payloads, expected=f"all {_IN_ALL} arrive, once and in order", observed=f"{len(sent)} came")
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-3.3.4-7", "MQTT-4.9.0-1"],
+    capability="limits",
+    needs=[Need.RECONNECT, Need.RESEND],
+    deadline=90.0,
+    timer=KEEP_ALIVE,
+)
+def test_sends_no_more_again_than_the_server_takes(cell: MqttCell) -> None:
+    """Where the connection is cut while messages wait, the limit of 2 holds for what is sent on the next one too."""
+    server = cell.scripted(limits=_limits(ReceiveMaximum=_AT_ONCE), withholds=PacketType.PUBACK, remembers=True)
+    client = cell.connected(door=SCRIPTED, clean_session=False)
+    client.begin_publish_all(cell.topic("out"), [cell.payload() for _ in range(_IN_ALL)], qos=1)
+    server.take(PacketType.PUBLISH, DELIVERY)
+    server.cut()
+    _expect_few_under_way(cell, server, connection=2)
+
+
+@scenario(
+    Dialect.MQTT_5,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.HANG,
+    spec=["section 3.2.2.3.3: a Protocol Error to have the value 0", "section 4.13.1: the client SHOULD close"],
+    capability="limits",
+    needs=[Need.SESSION],
+    deadline=60.0,
+)
+def test_refuses_a_receive_maximum_of_zero(cell: MqttCell) -> None:
+    """A CONNACK with Receive Maximum 0 is a protocol error: the client closes the connection, or reports an error.
+
+    Who takes the 0 for a limit can never publish.
+    """
+    limits = _limits(ReceiveMaximum=1)
+    object.__setattr__(limits, "ReceiveMaximum", 0)  # paho's codec would refuse it
+    server = cell.scripted(limits=limits)
+    client = cell.client()
+    try:
+        client.connect(door=SCRIPTED, within=15)
+    except RefusedByCrate as error:
+        cell.remark(f"the client reported: {error.observed}")
+        return
+    noticed = server.left or client.await_notice(_PATIENCE, SCRIPTED)
+    cell.expect(
+        bool(noticed),
+        expected=f"connect ends in an error, or the client closes the connection within {_PATIENCE:g} s",
+        observed="the crate reported success, and stayed",
+    )

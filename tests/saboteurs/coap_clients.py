@@ -17,6 +17,7 @@ from harness.references.coap_control import answer
 from harness.wire import coap
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import Events, ProbeFailure
+from tests.saboteurs.coap_secure import SECURE, PretendsToEncrypt, TrustsAnyone
 
 
 class Client:
@@ -360,7 +361,8 @@ class DeliversTheFirstAlone(Client):
         return False
 
 
-CLIENTS: dict[str, type[Client]] = {
+CLIENTS: dict[str, type[Client | PretendsToEncrypt | TrustsAnyone]] = {
+    **SECURE,
     "flips-a-bit": FlipsABit,
     "flips-a-sent-bit": FlipsASentBit,
     "joins-the-path": JoinsThePath,

@@ -15,7 +15,7 @@ from harness.model import Dialect
 from harness.references.mqtt_control import ControlClient
 from harness.wire import mqtt
 from harness.wire.serve import Events, Server
-from tests.saboteurs.mqtt import confused, connecting, conversations, losing, properties, publishing, receiving
+from tests.saboteurs.mqtt import confused, connecting, conversations, framing, losing, properties, publishing, receiving
 
 _Base = TypeVar("_Base", bound=object)
 
@@ -30,7 +30,7 @@ def _named(base: type[_Base], *modules: ModuleType) -> dict[str, type[_Base]]:
     }
 
 
-CLIENTS = _named(ControlClient, confused, connecting, publishing, receiving, losing, properties, conversations)
+CLIENTS = _named(ControlClient, confused, connecting, publishing, receiving, losing, properties, framing, conversations)
 CONVERSATIONS = {
     name: found for name, found in _named(Server, conversations).items() if found is not conversations.Conversation
 }

@@ -42,6 +42,22 @@ CLIENT_CASES: list[Case] = [
     ("hides-errors", "delivers_errors", {"code": "4.04"}, r"expected 4.04 .*observed 2.05"),
     ("takes-anything", "passes_other_tokens_over", {}, r"which has the token; observed 2.05"),
     ("takes-anything", "passes_strangers_over", {}, r"from the server; observed 2.05"),
+    # DTLS
+    ("pretends-to-encrypt", "works_over_dtls_with_a_key", {}, r"the server keeps 32 .*; observed it keeps"),
+    (
+        "pretends-to-encrypt",
+        "works_over_dtls_with_certificates",
+        {},
+        r"the server keeps 32 bytes .*; observed it keeps",
+    ),
+    ("pretends-to-encrypt", "refuses_another_key", {}, r"ends in an error; observed the crate reported success"),
+    (
+        "trusts-anyone",
+        "refuses_a_bad_certificate_over_dtls",
+        {"certificate": "expired"},
+        r"ends in an error; observed the crate reported success",
+    ),
+    ("trusts-anyone", "shows_a_client_certificate_over_dtls", {}, r"observed request ended with .*no response"),
     # reliability
     ("never-acknowledges", "takes_a_separate_response", {}, r"the crate acknowledges the response with ACK Empty"),
     (

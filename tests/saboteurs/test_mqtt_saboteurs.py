@@ -47,6 +47,7 @@ def _variants(function: Function) -> list[Params]:
 
 
 CASES = [*cases.CASES, *cases5.CASES]
+WITNESSES = {**cases.WITNESSES, **cases5.WITNESSES}
 FUNCTIONS = {**scenarios_of("mqtt", Dialect.MQTT_3_1_1), **scenarios_of("mqtt5", Dialect.MQTT_5)}
 EVERY = [(name, params) for name, function in FUNCTIONS.items() for params in _variants(function)]
 CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.MQTT_3_1_1 in c.dialects)
@@ -69,6 +70,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "more_than_a_window": 60,
         "more_than_packet_ids": 60,
         "connections": 40,
+        "publishers": 2,
+        "publishing": 4.0,
     }.items():
         monkeypatch.setattr(MqttCell, name, value)
 
@@ -84,7 +87,7 @@ def _crate(name: str) -> Crate:
 
 def _honest(scenario_id: str) -> Crate:
     """Who passes: paho, except where it is known to be wrong."""
-    witness = cases5.WITNESSES.get(scenario_id)
+    witness = WITNESSES.get(scenario_id)
     return CONTROL if witness is None else _crate(witness)
 
 
@@ -140,7 +143,7 @@ def test_every_scenario_can_fail() -> None:
 
 def test_every_saboteur_is_asked() -> None:
     """A saboteur that no case names proves nothing."""
-    asked = {case.saboteur for case in CASES} | set(cases5.WITNESSES.values())
+    asked = {case.saboteur for case in CASES} | set(WITNESSES.values())
     assert asked == set(CLIENTS) | set(CONVERSATIONS)
 
 

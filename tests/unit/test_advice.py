@@ -205,6 +205,15 @@ def test_the_best_of_a_protocol_is_used() -> None:
     assert overall((good, bad)) is Recommendation.NOT_RECOMMENDED
 
 
+def test_another_version_never_decides() -> None:
+    older = _only(_matrix(crate=CRATE.at("0.9.0")))
+    bad = _only(_matrix((_scenario("fails"), Verdict.FAIL)))
+    assert older.recommendation is Recommendation.RECOMMENDED
+    (decision,) = decide((older, bad))
+    assert decision.best is bad
+    assert decide((older,)) == ()
+
+
 def test_a_client_comes_before_a_codec() -> None:
     codec = _only(_matrix(crate=replace(CRATE, name="packets", kind=Kind.CODEC)))
     client = _only(_matrix((_scenario("fails"), Verdict.FAIL)))

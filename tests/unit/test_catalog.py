@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.catalog import load_crates, load_lines, pick_crates, pick_lines
+from harness.catalog import covered, load_crates, load_lines, pick_crates, pick_lines
 from harness.errors import ConfigError, UsageError
 from harness.model import Crate, Dialect, Profile, Role, Suite
 from harness.paths import COMPOSE, PROBES
@@ -161,6 +162,19 @@ def test_the_example_is_right(tmp_path: Path) -> None:
             "crate[0] (one).left_to_application",
             "has ['dancing']; expected reconnect or resubscribe",
         ),
+        ('role = "listed"', 'role = "other version"', "crate[0] (one).role", "is the harness's own"),
+        (
+            'licence = "MIT"',
+            'licence = "MIT"\nalso_versions = ["1.2.3"]',
+            "crate[0] (one).also_versions",
+            "has ['1.2.3']; expected MAJOR.MINOR.PATCH, others than version",
+        ),
+        (
+            'command = ["two"]',
+            'command = ["two"]\nalso_versions = ["1.0.0"]',
+            "crate[1] (two).also_versions",
+            "only crates of the registry have other versions",
+        ),
         ('[[crate]]\nname = "one"', '[[crate]\nname = "one"', "the file", "is no valid TOML: Expected"),
     ],
 )
@@ -239,11 +253,33 @@ def test_a_name_like_no_other_gets_the_list_alone() -> None:
     assert all(crate.name in str(error.value) for crate in CRATES)
 
 
-def test_another_version_than_the_catalogues_is_told() -> None:
-    with pytest.raises(
-        UsageError, match=r"the catalogue has mqttc@0\.1\.4, not mqttc@9\.9\.9; edit rust-probes/crates"
-    ):
-        pick_crates(CRATES, ["mqttc@9.9.9"])
+def test_another_version_has_a_row_of_its_own() -> None:
+    (crate,) = pick_crates(CRATES, ["mqttc@9.9.9"])
+    assert (crate.id, crate.handle, crate.role) == ("mqttc@9.9.9", "mqttc@9.9.9", Role.VERSION)
+    (own,) = pick_crates(CRATES, ["mqttc@0.1.4"])
+    assert (own.id, own.handle, own.role) == ("mqttc@0.1.4", "mqttc", Role.LISTED)
+    assert replace(crate, version=own.version, role=own.role) == own
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("mqttc@newest", "'newest' is no version; expected mqttc@MAJOR.MINOR.PATCH, such as mqttc@0.1.4"),
+        ("rust-mqtt@0.4.0", "rust-mqtt can only be had as rust-mqtt@0.5.0: it does not come from the registry"),
+        ("pika-python@1.0.0", "pika-python can only be had as "),
+    ],
+)
+def test_a_version_that_cannot_be_had_is_told(name: str, problem: str) -> None:
+    with pytest.raises(UsageError) as error:
+        pick_crates(CRATES, [name])
+    assert str(error.value).startswith(problem)
+
+
+def test_other_versions_are_rows_of_full_runs_alone() -> None:
+    crates = [replace(CRATES[0], also_versions=("0.11.0",)), CRATES[1]]
+    assert covered(crates, Profile.DEFAULT) == tuple(crates)
+    ids = [crate.id for crate in covered(crates, Profile.FULL)]
+    assert ids == [crates[0].id, crates[1].id, f"{crates[0].name}@0.11.0"]
 
 
 def test_an_unknown_broker_gets_a_suggestion() -> None:

@@ -328,6 +328,15 @@ def test_an_unexpected_red_is_tried_again_on_a_fresh_broker_and_shown_to_the_con
     assert [evidence.kind for evidence in result.attempts[-1].evidence] == ["transcript", "control's transcript"]
 
 
+def test_a_red_of_a_version_that_nothing_is_expected_of_is_no_news(bench: StubBench) -> None:
+    """It is tried again and handed to the control all the same, so that it is the crate's."""
+    result, asked = _measure(bench, {"mqttc": [FAILS], "paho": [None]}, is_open=True)
+    assert (result.verdict, result.change) == (Verdict.FAIL, Change.OPEN)
+    assert len([who for who in asked if who.startswith("mqttc")]) == 2
+    result, _ = _measure(bench, {"mqttc": [FAILS], "paho": [FAILS]}, is_open=True)
+    assert (result.verdict, result.change) == (Verdict.BROKEN, Change.UNMEASURED)
+
+
 def test_the_worst_attempt_counts_and_a_difference_is_flaky(bench: StubBench) -> None:
     result, asked = _measure(bench, {"mqttc": [FAILS, None]})
     assert (result.verdict, result.reason, result.flaky) == (

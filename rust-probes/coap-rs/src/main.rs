@@ -9,8 +9,18 @@
 //!   [client example](https://docs.rs/crate/coap/0.29.0/source/examples/client.rs), with `observe_with` for what is not
 //!   confirmable.
 //! - `discover` is [`UdpCoAPClient::discover`](https://docs.rs/crate/coap/0.29.0/source/README.md), as the README has it.
+//! - Over DTLS `open` is in [`dtls`].
 //! - `serve` is in [`server`].
+//!
+//! The harness also builds this probe against older versions of the crate, and then sets `before` for each later API:
+//!
+//! - 0.22.0: a request takes a list of queries, and not the one that may be there;
+//! - 0.24.0: a client for UDP is made by `new`, and not by `new_udp`;
+//! - 0.27.0: an observer is told of errors;
+//! - 0.29.0: resources can be described and discovered. What a server does before that is not written here.
 
+mod dtls;
+#[cfg(not(before = "0.29.0"))]
 mod server;
 
 use std::collections::BTreeMap;
@@ -21,12 +31,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coap::client::ObserveMessage;
+use coap::client::{CoAPClient, ObserveMessage};
+use coap::dtls::DtlsConnection;
 use coap::request::{CoapRequest, RequestBuilder};
 use coap::UdpCoAPClient;
 use coap_lite::{CoapOption, Packet, RequestType};
 use kit::base64::Bytes;
-use kit::coap::{Attribute, Event, Events, Link, Method, Observe, Open, Request, Response};
+#[cfg(not(before = "0.29.0"))]
+use kit::coap::Attribute;
+use kit::coap::{Event, Events, Link, Method, Observe, Open, Request, Response};
 use kit::{Failure, Info};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -43,7 +56,7 @@ fn main() -> ExitCode {
         krate: "coap",
         lock: include_str!("../Cargo.lock"),
         dialects: &["coap-client", "coap-server"],
-        ops: kit::coap::OPS,
+        ops: OPS,
         settings: vec![],
         assembled: &[],
     };
@@ -55,6 +68,11 @@ fn main() -> ExitCode {
     })
 }
 
+#[cfg(not(before = "0.29.0"))]
+const OPS: &[&str] = kit::coap::OPS;
+#[cfg(before = "0.29.0")]
+const OPS: &[&str] = &["open", "request", "observe", "cancel_observe", "wait"];
+
 struct Probe {
     events: Events,
     runtime: Arc<Runtime>,
@@ -63,8 +81,24 @@ struct Probe {
 }
 
 struct Client {
-    crates: UdpCoAPClient,
+    crates: Crates,
     server: String,
+}
+
+/// The crate's client has a type of its own for each transport.
+enum Crates {
+    Udp(UdpCoAPClient),
+    Dtls(CoAPClient<DtlsConnection>),
+}
+
+/// The same call on either.
+macro_rules! on_client {
+    ($crates:expr, $client:ident => $call:expr) => {
+        match $crates {
+            Crates::Udp($client) => $call,
+            Crates::Dtls($client) => $call,
+        }
+    };
 }
 
 impl Probe {
@@ -77,27 +111,33 @@ impl Probe {
 impl kit::coap::Endpoint for Probe {
     fn open(&mut self, request: Open) -> Result<(), Failure> {
         let server = format!("{}:{}", request.host, request.port);
-        let mut client = self
-            .runtime
-            .block_on(UdpCoAPClient::new(&server))
-            .map_err(failure)?;
-        if let Some(milliseconds) = request.ack_timeout_ms {
-            client.set_receive_timeout(Duration::from_millis(milliseconds));
-        }
-        if let Some(szx) = request.block1_szx {
-            client.set_block1_size(1 << (szx + 4));
-        }
-        self.client = Some(Client {
-            crates: client,
-            server,
+        let mut crates = match &request.dtls {
+            None => {
+                #[cfg(not(before = "0.24.0"))]
+                let opening = UdpCoAPClient::new(&server);
+                #[cfg(before = "0.24.0")]
+                let opening = UdpCoAPClient::new_udp(&server);
+                Crates::Udp(self.runtime.block_on(opening).map_err(failure)?)
+            }
+            Some(dtls) => Crates::Dtls(dtls::open(&self.runtime, &server, dtls)?),
+        };
+        on_client!(&mut crates, client => {
+            if let Some(milliseconds) = request.ack_timeout_ms {
+                client.set_receive_timeout(Duration::from_millis(milliseconds));
+            }
+            if let Some(szx) = request.block1_szx {
+                client.set_block1_size(1 << (szx + 4));
+            }
         });
+        self.client = Some(Client { crates, server });
         Ok(())
     }
 
     fn request(&mut self, request: Request) -> Result<Response, Failure> {
         let client = &self.client()?.crates;
         let built = build(&request);
-        let response = self.runtime.block_on(client.send(built)).map_err(failure)?;
+        let response = on_client!(client, client => self.runtime.block_on(client.send(built)));
+        let response = response.map_err(failure)?;
         Ok(response_of(&response.message))
     }
 
@@ -106,7 +146,7 @@ impl kit::coap::Endpoint for Probe {
         let path = request.path.join("/");
         let events = self.events.clone();
         let of = request.path.clone();
-        let handler = move |result: io::Result<Packet>| {
+        let deliver = move |result: io::Result<Packet>| {
             let (response, error) = match result {
                 Ok(message) => (Some(response_of(&message)), None),
                 Err(error) => (None, Some(error.to_string())),
@@ -117,13 +157,17 @@ impl kit::coap::Endpoint for Probe {
                 error,
             });
         };
-        let ending = if request.confirmable {
+        #[cfg(not(before = "0.27.0"))]
+        let handler = deliver;
+        #[cfg(before = "0.27.0")]
+        let handler = move |message: Packet| deliver(Ok(message));
+        let ending = on_client!(client, client => if request.confirmable {
             self.runtime.block_on(client.observe(&path, handler))
         } else {
             let get = RequestBuilder::new(&path, RequestType::Get).confirmable(false);
             self.runtime
                 .block_on(client.observe_with(get.build(), handler))
-        };
+        });
         self.observations
             .insert(request.path, ending.map_err(failure)?);
         Ok(())
@@ -138,6 +182,12 @@ impl kit::coap::Endpoint for Probe {
             .map_err(|_| Failure::krate("the observation is over already"))
     }
 
+    #[cfg(before = "0.29.0")]
+    fn discover(&mut self, _: Vec<String>) -> Result<Vec<Link>, Failure> {
+        Err(Failure::not_written("the crate has no `discover` yet"))
+    }
+
+    #[cfg(not(before = "0.29.0"))]
     fn discover(&mut self, query: Vec<String>) -> Result<Vec<Link>, Failure> {
         let mut url = format!("coap://{}", self.client()?.server);
         if !query.is_empty() {
@@ -147,6 +197,14 @@ impl kit::coap::Endpoint for Probe {
         Ok(links.map_err(failure)?.into_iter().map(link).collect())
     }
 
+    #[cfg(before = "0.29.0")]
+    fn serve(&mut self) -> Result<u16, Failure> {
+        Err(Failure::not_written(
+            "of versions before 0.29.0 only the client is probed",
+        ))
+    }
+
+    #[cfg(not(before = "0.29.0"))]
     fn serve(&mut self) -> Result<u16, Failure> {
         server::start(&self.runtime, self.events.clone()).map_err(failure)
     }
@@ -160,14 +218,21 @@ fn build(request: &Request) -> CoapRequest<SocketAddr> {
         Method::Put => RequestType::Put,
         Method::Delete => RequestType::Delete,
     };
-    let queries = request.query.iter().map(|part| part.clone().into_bytes());
+    #[cfg(not(before = "0.22.0"))]
+    let queries = request
+        .query
+        .iter()
+        .map(|part| part.clone().into_bytes())
+        .collect();
+    #[cfg(before = "0.22.0")]
+    let queries = Some(request.query.join("&").into_bytes()).filter(|query| !query.is_empty());
     let options = request
         .options
         .iter()
         .map(|option| (CoapOption::from(option.number), option.value.clone()));
     let payload = Some(&request.payload).filter(|payload| !payload.is_empty());
     RequestBuilder::new(&path, method)
-        .queries(queries.collect())
+        .queries(queries)
         .options(options.collect())
         .token(request.token.clone().map(|Bytes(token)| token))
         .confirmable(request.confirmable)
@@ -189,6 +254,7 @@ fn response_of(message: &Packet) -> Response {
     }
 }
 
+#[cfg(not(before = "0.29.0"))]
 fn link(found: coap::discovery::Link) -> Link {
     let attributes = found.attributes.into_iter();
     Link {

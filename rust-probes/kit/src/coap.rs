@@ -46,6 +46,31 @@ pub struct Open {
     pub ack_timeout_ms: Option<u64>,
     /// Bodies go in blocks of `2^(szx+4)` bytes; `None` leaves the crate's own size.
     pub block1_szx: Option<u8>,
+    pub dtls: Option<Dtls>,
+}
+
+/// Encrypt what is sent: with a key that both sides know, or with certificates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dtls {
+    pub psk: Option<Psk>,
+    /// PEM: the authority to trust.
+    pub ca: Option<String>,
+    /// PEM: the client's certificate chain.
+    pub certificate: Option<String>,
+    /// PEM: the client's private key, PKCS#8.
+    pub key: Option<String>,
+    /// Whose certificate is expected.
+    pub server_name: Option<String>,
+}
+
+/// A key that both sides know.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Psk {
+    pub identity: String,
+    #[serde(with = "base64")]
+    pub key: Vec<u8>,
 }
 
 /// What a request asks for.

@@ -28,6 +28,9 @@ pub type Events = crate::events::Events<Event>;
 /// The dialect of clients that take [`Protocol::V5`].
 const DIALECT_5: &str = "mqtt-5";
 
+/// Where MQTT is found over WebSocket, as with most brokers.
+pub const WEBSOCKET_PATH: &str = "/mqtt";
+
 /// What the client speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Protocol {
@@ -86,6 +89,9 @@ pub struct Connect {
     pub password: Option<String>,
     pub will: Option<Will>,
     pub tls: Option<Tls>,
+    /// Over WebSocket, at the path [`WEBSOCKET_PATH`].
+    #[serde(default)]
+    pub websocket: bool,
     pub properties: Option<mqtt5::ConnectProperties>,
 }
 

@@ -63,8 +63,8 @@ impl Probe {
 
 impl Client for Probe {
     fn connect(&mut self, request: Connect) -> Result<Connected, Failure> {
-        if request.tls.is_some() {
-            return Err(Failure::not_written("this probe has no TLS yet"));
+        if request.tls.is_some() || request.websocket {
+            return Err(Failure::not_written("this probe has plain TCP alone"));
         }
         let mut connect = ConnectPacket::new(request.client_id);
         connect.set_clean_session(request.clean_session);

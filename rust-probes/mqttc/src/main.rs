@@ -133,6 +133,10 @@ impl kit::mqtt::Client for Probe {
             let reason = "netopt's TLS is openssl 0.7, which does not compile against OpenSSL 1.1";
             return Err(Failure::unsupported("tls", reason));
         }
+        if request.websocket {
+            let reason = "netopt's streams are TCP and TLS";
+            return Err(Failure::unsupported("websocket", reason));
+        }
         // A client that still reconnects by itself would fight with the new one over the identifier.
         let _old_one_back = self.client();
         self.client = None;

@@ -48,6 +48,10 @@ impl mqtt::Client for Probe {
         if self.link.is_some() {
             return Err(Failure::state("already connected"));
         }
+        if request.websocket {
+            let reason = "the crate opens TCP and TLS streams alone";
+            return Err(Failure::unsupported("websocket", reason));
+        }
         let (client, notifications) =
             MqttClient::start(options(request)?).map_err(|error| failure(&error))?;
         let events = self.events.clone();

@@ -3,7 +3,8 @@
 //! - connect: "A simple synchronous publish and subscribe" of the crate's front page and README: `Client::new`, then
 //!   `connection.iter()` in a loop that goes on after an error, because "just continuing to loop will reconnect"
 //!   (`Connection::iter`). That loop has no pause between attempts, so neither has this one. The will is set as in
-//!   `examples/syncpubsub.rs`, credentials as in `examples/tls.rs`, TLS by `Transport::tls`.
+//!   `examples/syncpubsub.rs`, credentials as in `examples/tls.rs`, TLS by `Transport::tls`, WebSocket as in
+//!   `examples/websocket.rs`.
 //! - publish, subscribe, unsubscribe: the calls of the same example; `Client::subscribe_many` for one SUBSCRIBE with
 //!   several filters. The crate reports their completion as `Event`s of the loop.
 //! - disconnect: `Client::disconnect`, as in `examples/async_manual_acks.rs`.
@@ -11,6 +12,8 @@
 //! MQTT 5 is `rumqttc::v5`, whose examples (`examples/syncpubsub_v5.rs`) do the same with types of its own; properties go
 //! in through `MqttOptions::set_connect_properties`, `Client::publish_with_properties` and
 //! `Client::subscribe_many_with_properties`.
+//!
+//! The harness also builds this probe against older versions of the crate. Before 0.25.0 there are fewer kinds of errors.
 
 mod link;
 mod v4;
@@ -19,7 +22,9 @@ mod v5;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 
-use kit::mqtt::{self, Confirmation, Connected, Disconnect, Events, Protocol, Qos, Tls};
+use kit::mqtt::{
+    self, Confirmation, Connected, Disconnect, Events, Protocol, Qos, Tls, WEBSOCKET_PATH,
+};
 use kit::{Failure, Info, Setting};
 use rumqttc::Transport;
 
@@ -140,7 +145,24 @@ fn confirmed(codes: Option<Vec<u8>>) -> Confirmation {
     codes.map_or(Confirmation::Confirmed, Confirmation::Acknowledged)
 }
 
-/// The crate's two versions share their transports.
+/// Where to connect and how, which the crate's two versions share. Over WebSocket the host is a URL, as in
+/// `examples/websocket.rs`.
+fn target(
+    host: String,
+    port: u16,
+    websocket: bool,
+    tls: Option<Tls>,
+) -> Result<(String, Transport), Failure> {
+    match (websocket, tls) {
+        (true, None) => Ok((
+            format!("ws://{host}:{port}{WEBSOCKET_PATH}"),
+            Transport::ws(),
+        )),
+        (true, Some(_)) => Err(Failure::not_written("`tls` over WebSocket")),
+        (false, tls) => Ok((host, transport(tls)?)),
+    }
+}
+
 fn transport(tls: Option<Tls>) -> Result<Transport, Failure> {
     let Some(tls) = tls else {
         return Ok(Transport::tcp());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kit::mqtt::{self, Connected, Events, Publish, Qos, Subscribe};
 use kit::Failure;
+#[cfg(not(before = "0.25.0"))]
 use rumqttc::mqttbytes::Error as CodecError;
 use rumqttc::{
     Client, ConnectionError, Event, LastWill, MqttOptions, Packet, QoS, StateError,
@@ -12,7 +13,7 @@ use rumqttc::{
 };
 
 use crate::link::{drive, Ack, Calls, Lost, Report, Step};
-use crate::{transport, MAX_PACKET_SIZE};
+use crate::{target, MAX_PACKET_SIZE};
 
 /// Makes a client and starts its loop.
 pub fn start(
@@ -92,12 +93,13 @@ fn step(event: Event) -> Step {
 }
 
 fn options(request: mqtt::Connect) -> Result<MqttOptions, Failure> {
-    let mut options = MqttOptions::new(request.client_id, request.host, request.port);
+    let (host, transport) = target(request.host, request.port, request.websocket, request.tls)?;
+    let mut options = MqttOptions::new(request.client_id, host, request.port);
     options
         .set_keep_alive(Duration::from_secs(request.keep_alive_s.into()))
         .set_clean_session(request.clean_session)
         .set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize)
-        .set_transport(transport(request.tls)?);
+        .set_transport(transport);
     if request.username.is_some() || request.password.is_some() {
         // An empty string is the crate's way to leave the field out (`Login::write`).
         options.set_credentials(
@@ -133,13 +135,12 @@ fn failure(error: &ConnectionError) -> Failure {
         | E::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
             Failure::timeout(error)
         }
-        E::Io(_)
-        | E::Tls(_)
-        | E::MqttState(
-            StateError::Io(_)
-            | StateError::ConnectionAborted
-            | StateError::Deserialization(CodecError::Io(_)),
+        E::Io(_) | E::Tls(_) | E::MqttState(StateError::Io(_)) => Failure::io(error),
+        #[cfg(not(before = "0.25.0"))]
+        E::MqttState(
+            StateError::ConnectionAborted | StateError::Deserialization(CodecError::Io(_)),
         ) => Failure::io(error),
+        #[cfg(not(before = "0.25.0"))]
         E::MqttState(StateError::Deserialization(CodecError::OutgoingPacketTooLarge {
             ..
         })) => Failure::krate(error),

@@ -12,11 +12,13 @@ use rumqttc::v5::mqttbytes::v5::{
     PubAckReason, PubCompReason, PubRecReason, PublishProperties, RetainForwardRule,
     SubscribeProperties, SubscribeReasonCode, UnsubAckReason,
 };
-use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
+#[cfg(not(before = "0.25.0"))]
+use rumqttc::v5::mqttbytes::Error as CodecError;
+use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{Client, ConnectionError, Event, MqttOptions, StateError};
 
 use crate::link::{drive, Ack, Calls, Lost, Report, Step};
-use crate::{transport, MAX_PACKET_SIZE};
+use crate::{target, MAX_PACKET_SIZE};
 
 /// No Matching Subscribers, which PUBACK and PUBREC can say.
 const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
@@ -218,12 +220,13 @@ fn options(request: mqtt::Connect) -> Result<MqttOptions, Failure> {
         properties.request_problem_info = asked.request_problem_information.map(u8::from);
         properties.user_properties = pairs(asked.user_properties);
     }
-    let mut options = MqttOptions::new(request.client_id, request.host, request.port);
+    let (host, transport) = target(request.host, request.port, request.websocket, request.tls)?;
+    let mut options = MqttOptions::new(request.client_id, host, request.port);
     options
         .set_keep_alive(Duration::from_secs(request.keep_alive_s.into()))
         .set_clean_start(request.clean_session)
         .set_connect_properties(properties)
-        .set_transport(transport(request.tls)?);
+        .set_transport(transport);
     if request.username.is_some() || request.password.is_some() {
         // An empty string is the crate's way to leave the field out (`Login::write`).
         options.set_credentials(
@@ -291,17 +294,20 @@ fn failure(error: &ConnectionError) -> Failure {
         }
         E::Io(_)
         | E::Tls(_)
-        | E::MqttState(
-            StateError::Io(_)
-            | StateError::ConnectionAborted
-            | StateError::ServerDisconnect { .. }
-            | StateError::Deserialization(CodecError::Io(_)),
+        | E::MqttState(StateError::Io(_) | StateError::ServerDisconnect { .. }) => {
+            Failure::io(error)
+        }
+        #[cfg(not(before = "0.25.0"))]
+        E::MqttState(
+            StateError::ConnectionAborted | StateError::Deserialization(CodecError::Io(_)),
         ) => Failure::io(error),
         E::MqttState(
-            StateError::OutgoingPacketTooLarge { .. }
-            | StateError::InvalidAlias { .. }
-            | StateError::Deserialization(CodecError::OutgoingPacketTooLarge { .. }),
+            StateError::OutgoingPacketTooLarge { .. } | StateError::InvalidAlias { .. },
         ) => Failure::krate(error),
+        #[cfg(not(before = "0.25.0"))]
+        E::MqttState(StateError::Deserialization(CodecError::OutgoingPacketTooLarge {
+            ..
+        })) => Failure::krate(error),
         E::NotConnAck(_)
         | E::MqttState(
             StateError::Deserialization(_)

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use kit::mqtt::{
     Client, Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Qos, Subscribe,
-    Unsubscribe,
+    Unsubscribe, WEBSOCKET_PATH,
 };
 use kit::{Failure, Info};
 use mqtt::r#async::{
@@ -83,7 +83,13 @@ impl Client for Probe {
         options.keep_alive_interval = request.keep_alive_s.into();
         options.cleansession = request.clean_session.into();
 
-        let url = format!("tcp://{}:{}", request.host, request.port);
+        let address = format!("{}:{}", request.host, request.port);
+        // libpaho's own form of addresses, which the crate hands on.
+        let url = if request.websocket {
+            format!("ws://{address}{WEBSOCKET_PATH}")
+        } else {
+            format!("tcp://{address}")
+        };
         let id = request.client_id;
         let named = match self.client.take() {
             Some(named) if named.url == url && named.id == id => named,

@@ -229,6 +229,14 @@ CASES = [
     Case(
         "drops-beyond-its-window", "goes_on_when_its_window_was_full", FAIL, r"all 60 messages .*last one came 10, 10"
     ),
+    Case("drops-beyond-its-window", "publishes_beside_others", FAIL, r"clients came 11 \(11 different\), 11", _qos(1)),
+    Case(
+        "shares-one-client-id",
+        "publishes_beside_others",
+        FAIL,
+        r"all 20 publishes at QoS 2 complete, .*observed publish_all ended with the error timeout",
+        _qos(2),
+    ),
     Case("counts-from-zero", "publishes_more_than_there_are_packet_ids", FAIL, r"from 1 to 65535; observed 1 packets"),
     # odd packets
     Case(
@@ -273,6 +281,15 @@ CASES = [
     ),
     Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs8"),)),
     Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs1"),)),
+    # WebSocket
+    Case("offers-no-subprotocol", "works_over_websocket", FAIL, r"subprotocol mqtt; observed it offered none"),
+    Case(
+        "takes-a-frame-for-a-packet",
+        "reads_packets_across_websocket_frames",
+        TIMEOUT,
+        r"CONNECT is accepted, within .*; observed no answer to connect",
+    ),
+    Case("passes-over-text-frames", "closes_at_a_text_frame", FAIL, r"or reports an error; observed it did neither"),
     # ours, and no fault of a crate
     Case("lacks-the-will", "is_published_when_the_connection_breaks", BROKEN, r"'will'.*crates.toml does not declare"),
     Case(
@@ -290,6 +307,9 @@ CASES = [
     ),
     Case("stays-after-the-end", "connects", BROKEN, r"did not exit after its standard input ended"),
 ]
+
+#: Who shows that a scenario can be passed where paho, the control, is known to fail it.
+WITNESSES = {"closes_at_a_text_frame": "closes-at-text-frames"}
 
 #: Scenarios for which there is no saboteur, with the reason.
 UNPROVEN: dict[tuple[str, Params], str] = {}

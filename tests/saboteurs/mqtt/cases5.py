@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from tests.saboteurs.mqtt.cases import FAIL, TIMEOUT, Case
 
-#: Who shows that a scenario can be passed where paho, the control, is known to fail it.
+#: As `cases.WITNESSES` has it.
 WITNESSES = {
     "sends_nothing_larger_than_the_server_takes": "keeps-to-the-limits",
     "sends_no_topic_alias_above_the_maximum": "keeps-to-the-limits",
     "publishes_at_no_qos_above_the_maximum": "keeps-to-the-limits",
     "retains_nothing_where_the_server_cannot": "keeps-to-the-limits",
+    "has_no_more_under_way_than_the_server_takes": "keeps-to-the-limits",
+    "sends_no_more_again_than_the_server_takes": "keeps-to-the-limits",
     "resolves_a_topic_alias": "resolves-aliases",
 }
 
@@ -123,6 +125,31 @@ CASES = [
         "exceeds-the-limits", "publishes_at_no_qos_above_the_maximum", FAIL, r"above 0; observed the server got one at"
     ),
     Case("exceeds-the-limits", "retains_nothing_where_the_server_cannot", FAIL, r"RETAIN=1; observed the server got 1"),
+    *(
+        Case(
+            "exceeds-the-limits",
+            "has_no_more_under_way_than_the_server_takes",
+            FAIL,
+            r"at most 2 messages before the first is acknowledged; observed 5 came",
+            (("qos", qos),),
+            slow=qos == 2,
+        )
+        for qos in (1, 2)
+    ),
+    Case(
+        "exceeds-the-limits",
+        "sends_no_more_again_than_the_server_takes",
+        FAIL,
+        r"at most 2 messages before the first is acknowledged; observed 5 came",
+        slow=True,
+    ),
+    Case(
+        "takes-any-receive-maximum",
+        "refuses_a_receive_maximum_of_zero",
+        FAIL,
+        r"the crate reported success, and stayed",
+        slow=True,
+    ),
     # wills
     Case(
         "forgets-properties-of-its-will", "the_will_has_properties", FAIL, r"with its properties: .*the subscriber got"

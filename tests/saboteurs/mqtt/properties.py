@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
+
+from paho.mqtt.properties import Properties
 
 from harness.references.mqtt import Received
 from harness.references.mqtt5 import outgoing
@@ -10,7 +13,7 @@ from harness.references.mqtt_control import ControlClient
 from harness.wire import mqtt, mqtt5
 from harness.wire.messages import ErrorCode, decode
 from harness.wire.serve import Events, ProbeFailure
-from tests.saboteurs.mqtt.liar import Liar, altered
+from tests.saboteurs.mqtt.liar import CONFIRMED, Liar, altered
 
 # -- what travels with messages ------------------------------------------------------------------------
 
@@ -186,7 +189,7 @@ class LeavesItsGroup(Liar):
 
 
 class ExceedsTheLimits(Liar):
-    """Sends whatever the application asks for, as paho does, and reports that it was not confirmed."""
+    """Sends whatever the application asks for, as paho does, and does not wait for who confirms a single message."""
 
     def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """Look at nothing, and do not wait for an answer that does not come."""
@@ -219,6 +222,24 @@ class KeepsToTheLimits(ControlClient):
         if alias is not None and alias > (self.limits.topic_alias_maximum or 0):
             raise ProbeFailure(ErrorCode.CRATE, f"the server takes no alias {alias}")
         return super().publish(request)
+
+    def publish_all(self, request: mqtt.PublishAllRequest) -> mqtt.Confirmation:
+        """As many at once as the server takes."""
+        confirmation: mqtt.Confirmation = CONFIRMED
+        at_once = self.limits.receive_maximum or len(request.payloads)
+        for start in range(0, len(request.payloads), at_once):
+            some = request.payloads[start : start + at_once]
+            confirmation = super().publish_all(request.model_copy(update={"payloads": some}))
+        return confirmation
+
+
+class TakesAnyReceiveMaximum(Liar):
+    """Connects whatever CONNACK's properties are."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Do not let paho read them."""
+        with patch.object(Properties, "unpack", lambda properties, data: (properties, 1 + data[0])):
+            return super().connect(request)
 
 
 class IgnoresAliases(Liar):
