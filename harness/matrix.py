@@ -5,6 +5,7 @@ The denominators come from the plan alone, so that a cell that was not measured 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -261,7 +262,10 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         result = results.get(key) or _filled(planned, crate, scenario, known)
         made.append(Cell(result, scenario, known, measured=key in results, selected=planned.selected))
     columns = _columns(plan.scenarios)
-    rows = tuple(_row(crate, made, columns) for crate in plan.crates)
+    by_crate: dict[tuple[str, str], list[Cell]] = {}
+    for cell in made:
+        by_crate.setdefault((cell.key.crate, cell.key.crate_version), []).append(cell)
+    rows = tuple(_row(crate, by_crate.get((crate.name, crate.version), []), columns) for crate in plan.crates)
     return Matrix(
         run=run,
         lines=plan.lines,
@@ -305,7 +309,8 @@ def summarise(cells: Iterable[Cell], absent: State) -> Summary:
     `partial`; where only we or this machine stand in the way, that is what is shown.
     """
     found = tuple(cells)
-    counts = {verdict: sum(cell.verdict is verdict for cell in found) for verdict in Verdict}
+    numbers = Counter(cell.verdict for cell in found)
+    counts = {verdict: numbers[verdict] for verdict in Verdict}
     flaky = sum(cell.result.flaky for cell in found)
     asked = [cell for cell in found if cell.verdict is not Verdict.NOT_APPLICABLE]
     if not asked:
@@ -342,18 +347,19 @@ def _columns(scenarios: Iterable[Scenario]) -> tuple[Column, ...]:
 
 
 def _row(crate: Crate, cells: Iterable[Cell], columns: Iterable[Column]) -> Row:
-    own = tuple(cell for cell in cells if (cell.key.crate, cell.key.crate_version) == (crate.name, crate.version))
+    own = tuple(cells)
+    by_column: dict[Column, list[Cell]] = {}
+    for cell in own:
+        package = cell.key.dialect is Dialect.PACKAGE
+        column = BUILDS if package else Column(cell.key.dialect, cell.scenario.group)
+        by_column.setdefault(column, []).append(cell)
     groups = []
     for column in columns:
-        if column.dialect is Dialect.PACKAGE:
-            inside = tuple(cell for cell in own if cell.key.dialect is Dialect.PACKAGE)
-            absent = State.NOT_APPLICABLE if crate.role is Role.CONTROL else State.NOT_RUN
-        elif column.dialect in crate.dialects:
-            inside = tuple(cell for cell in own if Column(cell.key.dialect, cell.scenario.group) == column)
-            absent = State.NOT_RUN
-        else:
+        if column != BUILDS and column.dialect not in crate.dialects:
             continue
-        groups.append(Group(column, inside, summarise(inside, absent)))
+        inside = tuple(by_column.get(column, ()))
+        reference = column == BUILDS and crate.role is Role.CONTROL
+        groups.append(Group(column, inside, summarise(inside, State.NOT_APPLICABLE if reference else State.NOT_RUN)))
     return Row(
         crate=crate,
         cells=own,

@@ -61,6 +61,16 @@ def needs() -> list[Need]:
     ]  # fmt: skip
 
 
+#: The Debian package of the browser that tests/browser use. It is not installed by set-up: the report needs none.
+BROWSER_PACKAGE = "chromium"
+
+
+def find_browser() -> str | None:
+    """The program of a Chromium or Chrome on this machine; nothing where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((program for name in names if (program := shutil.which(name))), None)
+
+
 def set_up(*, yes: bool) -> None:
     """Install and start what is missing; a second call does nothing.
 

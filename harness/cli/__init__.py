@@ -12,8 +12,8 @@ import click
 
 from harness.cli import (
     checking,
+    comparing,
     creating,
-    diffing,
     guiding,
     listing,
     merging,
@@ -26,7 +26,18 @@ from harness.cli.group import FAULT, INTERRUPTED, USAGE, cli
 from harness.errors import IotyetError, UsageError
 
 #: Every module that has commands: to import one is to register them.
-COMMANDS = (upkeep, running, checking, creating, reporting, merging, diffing, reproducing, guiding, listing)
+COMMANDS = (
+    upkeep,
+    running,
+    checking,
+    creating,
+    reporting,
+    merging,
+    comparing,
+    reproducing,
+    guiding,
+    listing,
+)
 
 
 def main() -> NoReturn:

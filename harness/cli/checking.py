@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from harness.catalog import load_crates, pick_crates
+from harness.cli.authoring import check_path
 from harness.cli.bisecting import check_range
-from harness.cli.comparing import check_path
 from harness.cli.group import cli, say
 from harness.cli.running import Asked, complete, measure, need_cargo
 from harness.errors import Unavailable, UsageError

@@ -1,144 +1,79 @@
-"""`check --path DIR --against published`: what an author's source has repaired, and what it has broken."""
+"""Commands that compare runs, and accept one as what later ones are compared with."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
 
-from harness.catalog import FOLDER, load_crates, pick_crates
-from harness.cli.bisecting import Question, question_of
-from harness.cli.group import say
-from harness.cli.running import Asked, complete, measure
+from harness import matrix
+from harness import snapshot as snapshots
+from harness.cli.group import cli, say
+from harness.diff import Kind, compare, snapshot
 from harness.errors import UsageError
-from harness.matrix import EXIT_DIFFERS, EXIT_OK, EXIT_UNMEASURED, Cell, Matrix
-from harness.model import Crate, Verdict
-from harness.probes.registry import releases
-from harness.report.text import one_line
-from harness.report.words import count
-from harness.session import RunSession
+from harness.matrix import EXIT_DIFFERS, EXIT_OK
+from harness.model import Profile
+from harness.paths import BASELINE, REPORTS
+from harness.report import comparing
+from harness.report.words import since
+from harness.snapshot import Snapshot
+from harness.store import RunFolder, newest_whole_run
 
-_OPEN = (Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One cell before and after; `reason` is that of the source in the folder."""
-
-    cell: str
-    before: Verdict
-    after: Verdict
-    reason: str
+_RUN = click.Path(path_type=Path)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How the source in a folder stands to a release. Only `regressed` is held against it."""
+@cli.command("diff")
+@click.argument("before", metavar="A", type=_RUN)
+@click.argument("after", metavar="B", type=_RUN)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def show_diff(before: Path, after: Path, form: str) -> int:
+    """Say what changed from A to B, each the folder of a run or a baseline's file.
 
-    before: str
-    after: str
-    regressed: tuple[Difference, ...]
-    fixed: tuple[Difference, ...]
-    still_red: tuple[Difference, ...]
-    #: Of which at least one side could not be judged or measured.
-    unmeasured: tuple[Difference, ...]
-    same: int
+    Exits with 1 where a cell regressed, else with 0.
 
-
-def check_path(name: str, folder: Path, against: str, asked: Asked, form: str) -> int:
-    """Measure a release and the source in a folder in one run, and compare them cell by cell.
-
-    Args:
-        name: the catalogue's name of the crate.
-        folder: has its Cargo.toml.
-        against: a version, or `published` for the newest release.
-        asked: what to measure of both.
-        form: `text` or `json`.
-
-    Returns:
-        1 where a cell regressed; 3 where one could not be measured; 130 where it was interrupted; else 0.
+    Example: iotyet diff reports/baseline.json reports/latest
     """
-    (known,) = pick_crates(load_crates(), [name])
-    version = _newest(known) if against == "published" else against
-    names = (f"{name}@{version}", f"{name}@{FOLDER}{folder}")
-    before, after = pick_crates(load_crates(), names)
-    told: list[Comparison] = []
-
-    def finish(session: RunSession, interrupted: bool) -> int:
-        built, index, _ = complete(session, interrupted)
-        told.append(compare(built, before, after))
-        say(f"report: {index}")
-        return exit_code(told[0])
-
-    with contextlib.redirect_stdout(sys.stderr):
-        code = measure(replace(asked, crates=names), finish)
-    for comparison in told:
-        click.echo(json.dumps(asdict(comparison), indent=1) if form == "json" else _as_text(comparison))
-    return code
+    found = compare(_load(before), _load(after))
+    if form == "json":
+        click.echo(json.dumps(comparing.data(found), indent=1))
+    else:
+        for line in comparing.text(found):
+            click.echo(line)
+    return EXIT_DIFFERS if found.having(Kind.REGRESSED) else EXIT_OK
 
 
-def _newest(crate: Crate) -> str:
-    plain = [release.version for release in releases(crate.package, os.environ) if release.is_plain]
-    if not plain:
-        raise UsageError(f"{crate.package} has no release; name a version with --against")
-    return plain[-1]
+@cli.group()
+def baseline() -> None:
+    """What runs are compared with: reports/baseline.json, which is committed.
+
+    Example: iotyet baseline accept
+    """
 
 
-def compare(matrix: Matrix, before: Crate, after: Crate) -> Comparison:
-    """Two rows of one run, cell by cell; cells that neither was asked are left out."""
-    old, new = _cells(matrix, before), _cells(matrix, after)
-    kinds: dict[str, list[Difference]] = {"regressed": [], "fixed": [], "still_red": [], "unmeasured": []}
-    same = 0
-    for question in sorted(old.keys() & new.keys()):
-        first, then = old[question].verdict, new[question].verdict
-        kind = _kind(first, then)
-        if kind:
-            reason = one_line(new[question].result.reason)
-            kinds[kind].append(Difference(str(question), first, then, reason))
-        same += not kind
-    return Comparison(before.id, after.id, **{kind: tuple(found) for kind, found in kinds.items()}, same=same)
+@baseline.command("accept")
+@click.option(
+    "--run", "run_folder", type=_RUN, metavar="DIR", help="This run; the newest whole one of `default` otherwise."
+)
+def accept(run_folder: Path | None) -> int:
+    """Compare later runs with this one: write reports/baseline.json.
+
+    Example: iotyet baseline accept
+    """
+    folder = RunFolder(run_folder) if run_folder else newest_whole_run(REPORTS / "runs", Profile.DEFAULT)
+    taken = _of_run(folder)
+    if BASELINE.exists():
+        say(since(compare(snapshots.read(BASELINE), taken)))
+    snapshots.write(BASELINE, taken)
+    say(f"runs are compared with {taken.run} from now on: commit {BASELINE.name}")
+    return EXIT_OK
 
 
-def _kind(first: Verdict, then: Verdict) -> str:
-    """How a cell went from one verdict to another; empty where there is nothing to say."""
-    if first is then and (first is Verdict.NOT_RUN or not (first.is_red or first in _OPEN)):
-        return ""
-    if first in _OPEN or then in _OPEN:
-        return "unmeasured"
-    if first.is_red:
-        return "still_red" if then.is_red else "fixed"
-    # What was supported and is not any more is lost as well.
-    return "regressed" if then.is_red or first is Verdict.PASS else "fixed"
+def _load(path: Path) -> Snapshot:
+    if not path.exists():
+        raise UsageError(f"{path} is not there; name the folder of a run or a baseline's file")
+    return _of_run(RunFolder(path)) if path.is_dir() else snapshots.read(path)
 
 
-def _cells(matrix: Matrix, crate: Crate) -> Mapping[Question, Cell]:
-    row = next(row for row in matrix.rows if row.crate.id == crate.id)
-    return {question_of(cell.key): cell for cell in row.cells if cell.measured}
-
-
-def exit_code(comparison: Comparison) -> int:
-    """What is worse weighs more than what nobody could tell."""
-    if comparison.regressed:
-        return EXIT_DIFFERS
-    return EXIT_UNMEASURED if comparison.unmeasured else EXIT_OK
-
-
-def _as_text(comparison: Comparison) -> str:
-    kinds = (
-        ("regressed", comparison.regressed),
-        ("fixed", comparison.fixed),
-        ("red as before", comparison.still_red),
-        ("could not be measured", comparison.unmeasured),
-    )
-    numbers = [f"{len(found)} {kind}" for kind, found in kinds if found]
-    lines = [f"{comparison.after} against {comparison.before}: {', '.join([*numbers, f'{comparison.same} the same'])}"]
-    for kind, found in kinds:
-        lines += ["", f"{kind} ({count(len(found), 'cell')}):"] if found else []
-        lines += [f"  {entry.cell}: {entry.before} -> {entry.after}\n      {entry.reason}" for entry in found]
-    return "\n".join(lines)
+def _of_run(folder: RunFolder) -> Snapshot:
+    return snapshot(matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells()))

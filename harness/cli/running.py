@@ -68,7 +68,7 @@ def run(
 
     Example: iotyet run rumqttc -k qos2
     """
-    asked = Asked(crates, Profile(profile), expression, broker, jobs, resume, shard)
+    asked = Asked(crates, Profile(profile), expression, broker, jobs, shard, resume)
     return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable))
 
 
@@ -81,9 +81,9 @@ class Asked:
     expression: str = ""
     broker: tuple[str, ...] = ()
     jobs: int | None = None
-    resume: bool = False
     #: Which part of the run, as `2/3`; empty for all of it.
     shard: str = ""
+    resume: bool = False
 
     @property
     def selection(self) -> str:

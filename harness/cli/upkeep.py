@@ -9,7 +9,7 @@ import click
 
 from harness.cli.group import cli, say
 from harness.session import sweep
-from harness.setup import needs, set_up
+from harness.setup import BROWSER_PACKAGE, find_browser, needs, set_up
 
 
 @cli.command()
@@ -36,6 +36,9 @@ def doctor() -> int:
         found = shutil.which(program)
         complete &= found is not None
         click.echo(f"{'ok     ' if found else 'missing'}  {program}")
+    # Nothing but tests of the report's pages needs it.
+    browser = "ok       Chromium" if find_browser() else f"optional  Chromium (apt-get install {BROWSER_PACKAGE})"
+    click.echo(f"{browser}: tests/browser, which are skipped without it")
     return 0 if complete else 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,13 @@ from harness.matrix import Row
 from harness.model import CellKey
 from harness.report.addresses import cell_page, crate_page, to_root
 from harness.report.states import ADVICE, Look
-from harness.report.text import Span, linked, one_line
+from harness.report.text import Span, linked, one_line, visible
 from harness.report.words import DIALECTS, decision_line
 
-#: Reasons of an advice on the index; the crate's page has all.
-_LISTED = 3
 #: Cells of one reason that are linked; the crate's page has all of them further down.
 _LINKED = 3
+#: Characters of a reason on the index.
+_BRIEF = 140
 #: Where a crate's page has its advice.
 _ANCHOR = "advice"
 
@@ -32,12 +33,11 @@ class DecisionLine:
 
 @dataclass(frozen=True)
 class AdviceBadge:
-    """An advice with its first reasons; `dialect` is named where the crate's dialects differ."""
+    """An advice; `dialect` is named where the crate's dialects differ."""
 
     look: Look
     dialect: str
     href: str
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,21 @@ def advice_badges(own: Sequence[Advice], page: str) -> tuple[AdviceBadge, ...]:
             look=ADVICE[advice.recommendation],
             dialect="" if same else DIALECTS[advice.dialect],
             href=f"{page}#{_ANCHOR}",
-            reasons=tuple(one_line(reason.text) for reason in advice.reasons[:_LISTED]),
         )
         for advice in (own[:1] if same else own)
     )
+
+
+def first_reasons(own: Iterable[Advice], row: Row, most: int) -> tuple[CellLink, ...]:
+    """The first reasons of a crate's advice, each with a page that shows it."""
+    found = [reason for advice in own for reason in advice.reasons]
+    page = f"{crate_page(row.crate.name)}#{_ANCHOR}"
+    measured = {cell.key for cell in row.cells if cell.measured}
+    links = []
+    for reason in found[:most]:
+        shown = next((cell_page(row.crate, key) for key in reason.cells if key in measured), page)
+        links.append(CellLink(textwrap.shorten(visible(reason.text), _BRIEF, placeholder=" …"), shown))
+    return tuple(links)
 
 
 def advice_sections(own: Iterable[Advice], row: Row) -> tuple[AdviceSection, ...]:

@@ -10,10 +10,20 @@ from dataclasses import dataclass, replace
 
 from harness.advice import Advice, advise
 from harness.diff import compare, snapshot
-from harness.matrix import BUILDS, Cell, Column, Group, Matrix, Row, Section, State
-from harness.model import Role
+from harness.matrix import BUILDS, Cell, Column, Matrix, Row, Section, State, Summary, summarise
+from harness.model import NO_PEER, Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
-from harness.report.advising import AdviceBadge, DecisionLine, RuleLine, advice_badges, decision_lines, rule_lines
+from harness.report.advising import (
+    AdviceBadge,
+    CellLink,
+    DecisionLine,
+    RuleLine,
+    advice_badges,
+    decision_lines,
+    first_reasons,
+    rule_lines,
+)
+from harness.report.filters import Facets, FilterForm, facets, form
 from harness.report.states import ADVICE, FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
 from harness.report.text import one_line
 from harness.report.words import (
@@ -32,6 +42,13 @@ from harness.report.words import (
 
 #: Cells of one list on the index; the rest is in results.json. Keeps the index small however bad a run is.
 LISTED_CELLS = 40
+#: Reasons of an advice on the index; the crate's page has all.
+LISTED_REASONS = 3
+#: Rows up to which groups of cells are links; in a larger matrix the crate's name and the first reason are, which keeps
+#: the index below 300 KB.
+LINKED_ROWS = 60
+#: Where a crate's page has the broker lines.
+LINES_ANCHOR = "brokers"
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,6 @@ class Badge:
     number: str
     flaky: bool
     href: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ class CellLine:
     level: str
     reason: str
     href: str
+    facets: Facets
 
 
 @dataclass(frozen=True)
@@ -104,8 +121,10 @@ class RowLine:
     href: str
     advice: tuple[AdviceBadge, ...]
     groups: tuple[Badge, ...]
+    lines: Badge
+    reasons: tuple[CellLink, ...]
     red: str
-    defects: str
+    facets: Facets
 
 
 @dataclass(frozen=True)
@@ -148,7 +167,17 @@ class IndexPage:
     rules: tuple[RuleLine, ...]
     legend: tuple[LegendEntry, ...]
     flaky: Fact
+    filters: FilterForm
     sections: tuple[SectionTable, ...]
+
+
+@dataclass(frozen=True)
+class PeerLine:
+    """How a crate stands with one broker line or other peer."""
+
+    peer: str
+    version: str
+    badge: Badge
 
 
 @dataclass(frozen=True)
@@ -165,6 +194,7 @@ class CrateGroup:
 def index_context(matrix: Matrix) -> IndexPage:
     """What the first page says."""
     advices = advise(matrix)
+    few = sum(len(section.rows) for section in matrix.sections) <= LINKED_ROWS
     return IndexPage(
         root="",
         facts=facts(matrix),
@@ -175,7 +205,22 @@ def index_context(matrix: Matrix) -> IndexPage:
         rules=rule_lines(),
         legend=legend(),
         flaky=Fact(FLAKY_GLYPH, FLAKY_MEANING),
-        sections=tuple(_section(section, advices) for section in matrix.sections),
+        filters=_filters(matrix, advices),
+        sections=tuple(_section(section, advices, few=few) for section in matrix.sections),
+    )
+
+
+def _filters(matrix: Matrix, advices: Iterable[Advice]) -> FilterForm:
+    spoken = [column.dialect for section in matrix.sections for column in section.columns[1:]]
+    given = {advice.recommendation for advice in advices}
+    peers = [cell.key.peer for cell in matrix.cells if cell.key.peer != NO_PEER]
+    return form(
+        "rows",
+        {
+            ("dialects", "Protocol"): ((dialect, DIALECTS[dialect]) for dialect in spoken),
+            ("advice", "Advice"): ((word, look.word) for word, look in ADVICE.items() if word in given),
+            ("peers", "Broker"): ((peer, peer) for peer in sorted(peers)),
+        },
     )
 
 
@@ -189,13 +234,31 @@ def legend() -> tuple[LegendEntry, ...]:
     return tuple(LegendEntry(look, look.meaning, look.whose) for look in LOOKS.values())
 
 
-def badge(group: Group, href: str) -> Badge:
-    """A group's state."""
-    summary = group.summary
-    look = LOOKS[summary.state]
+def badge(summary: Summary, href: str = "") -> Badge:
+    """What several cells came to together."""
     number = f"{summary.passed}/{summary.applicable}" if summary.applicable else ""
-    title = f"{heading(group.column)}: {summary.passed} of {summary.applicable} pass. " if number else ""
-    return Badge(look, number, bool(summary.flaky), href, title + look.meaning)
+    return Badge(LOOKS[summary.state], number, bool(summary.flaky), href)
+
+
+def peer_lines(row: Row) -> tuple[PeerLine, ...]:
+    """How a crate stands with each line that it was asked with, in the order of the plan."""
+    asked = [cell for cell in row.cells if cell.key.peer != NO_PEER]
+    lines = []
+    for peer in dict.fromkeys(cell.key.peer for cell in asked):
+        inside = [cell for cell in asked if cell.key.peer == peer]
+        version = next((c.result.broker_version for c in inside if c.result.broker_version), "")
+        lines.append(PeerLine(one_line(peer), one_line(version), badge(summarise(inside, State.NOT_RUN))))
+    return tuple(lines)
+
+
+def _lines_badge(row: Row, href: str) -> Badge:
+    """Lines on which every core cell passes, of those that apply; the worst line is what is shown."""
+    summaries = [line.badge.look for line in peer_lines(row)]
+    asked = [look for look in summaries if look is not LOOKS[State.NOT_APPLICABLE]]
+    works = sum(look in (LOOKS[State.PASS], LOOKS[State.PARTIAL]) for look in asked)
+    whole = summarise([cell for cell in row.cells if cell.key.peer != NO_PEER], State.NOT_RUN)
+    number = f"{works}/{len(asked)}" if asked else ""
+    return Badge(LOOKS[whole.state], number, bool(whole.flaky), href)
 
 
 def crate_groups(row: Row, page: str) -> tuple[CrateGroup, ...]:
@@ -205,11 +268,22 @@ def crate_groups(row: Row, page: str) -> tuple[CrateGroup, ...]:
             id=group_anchor(group.column),
             title=heading(group.column),
             dialect="" if group.column == BUILDS else DIALECTS[group.column.dialect],
-            badge=badge(group, ""),
+            badge=badge(group.summary),
             cells=tuple(cell_line(cell, row, to_root(page)) for cell in group.cells),
         )
         for group in row.groups
         if group.cells
+    )
+
+
+def crate_filters(row: Row) -> FilterForm:
+    """The filters of a crate's cells."""
+    return form(
+        "cells",
+        {
+            ("dialects", "Protocol"): ((dialect, DIALECTS[dialect]) for dialect in row.crate.dialects),
+            ("peers", "Broker"): ((peer.peer, peer.peer) for peer in peer_lines(row)),
+        },
     )
 
 
@@ -232,6 +306,7 @@ def cell_line(cell: Cell, row: Row, root: str) -> CellLine:
         level=f"{scenario.level}, {scenario.requirement}",
         reason=one_line(cell.result.reason),
         href=root + cell_page(row.crate, key) if cell.measured else "",
+        facets=facets([cell]),
     )
 
 
@@ -266,7 +341,7 @@ def _differences(matrix: Matrix) -> Iterable[Difference]:
         yield Difference(kind, sentence, tuple(lines), max(0, number - LISTED_CELLS))
 
 
-def _section(section: Section, advices: Sequence[Advice]) -> SectionTable:
+def _section(section: Section, advices: Sequence[Advice], *, few: bool) -> SectionTable:
     dialects = [column.dialect for column in section.columns[1:]]
     several = len(set(dialects)) > 1
     spans = tuple((DIALECTS[d], dialects.count(d)) for d in dict.fromkeys(dialects)) if several else ()
@@ -275,18 +350,18 @@ def _section(section: Section, advices: Sequence[Advice]) -> SectionTable:
         title=section.title,
         columns=tuple(ColumnHead(heading(c), DIALECTS[c.dialect] if several else "") for c in section.columns),
         spans=spans,
-        blocks=tuple(_blocks(section, advices)),
+        blocks=tuple(_blocks(section, advices, few=few)),
     )
 
 
-def _blocks(section: Section, advices: Sequence[Advice]) -> Iterable[Block]:
+def _blocks(section: Section, advices: Sequence[Advice], *, few: bool) -> Iterable[Block]:
     for role in Role:
-        rows = tuple(_row(row, section.columns, advices) for row in section.rows if row.crate.role is role)
+        rows = tuple(_row(row, section.columns, advices, few=few) for row in section.rows if row.crate.role is role)
         if rows:
             yield Block(ROLES[role], rows)
 
 
-def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice]) -> RowLine:
+def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice], *, few: bool) -> RowLine:
     dialects = {column.dialect for column in columns}
     own = [advice for advice in advices if advice.crate == row.crate and advice.dialect in dialects]
     page = crate_page(row.crate.handle)
@@ -295,6 +370,15 @@ def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice]) -> RowL
         group = row.group(column)
         spoken = group.summary.state is not State.NOT_APPLICABLE or group.cells
         href = f"{page}#{group_anchor(column)}" if group.cells else page
-        badges.append(badge(group, href if spoken else ""))
-    red, _, rest = red_cells(row).partition(", ")
-    return RowLine(title(row.crate), release(row.crate), page, advice_badges(own, page), tuple(badges), red, rest)
+        badges.append(badge(group.summary, href if spoken and few else ""))
+    return RowLine(
+        name=title(row.crate),
+        version=release(row.crate),
+        href=page,
+        advice=advice_badges(own, page),
+        groups=tuple(badges),
+        lines=_lines_badge(row, f"{page}#{LINES_ANCHOR}" if few else ""),
+        reasons=first_reasons(own, row, LISTED_REASONS if few else 1),
+        red=red_cells(row),
+        facets=facets(row.cells, (advice.recommendation for advice in own)),
+    )

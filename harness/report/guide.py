@@ -12,7 +12,6 @@ from harness.matrix import Matrix
 from harness.model import CellKey
 from harness.report.addresses import GUIDE_PAGE, crate_page, to_root
 from harness.report.advising import ReasonLine, cell_pages, reason_line
-from harness.report.contexts import Fact, facts
 from harness.report.states import CLAIMS, Look
 from harness.report.text import Span, linked, one_line
 
@@ -41,7 +40,6 @@ class GuidePage:
     """The page of the guide's claims."""
 
     root: str
-    facts: tuple[Fact, ...]
     counts: tuple[tuple[Look, int], ...]
     sections: tuple[ClaimSection, ...]
 
@@ -52,7 +50,6 @@ def guide_context(matrix: Matrix) -> GuidePage:
     titles = dict.fromkeys(entry.claim.section for entry in judged)
     return GuidePage(
         root=to_root(GUIDE_PAGE),
-        facts=facts(matrix),
         counts=claim_counts(judged),
         sections=tuple(
             ClaimSection(title, tuple(_line(entry, pages) for entry in judged if entry.claim.section == title))

@@ -1,8 +1,11 @@
-"""The pages: contexts put into templates, and nothing else. They open from file://, without scripts or other sites."""
+"""The pages: contexts put into templates, and nothing else. They open from file://, ask no other site, and are
+complete without their one script, which filters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.errors import HarnessFault
-from harness.matrix import Cell, Matrix, Row
+from harness.matrix import Cell, Matrix
 from harness.report.addresses import DIFF_PAGE, GUIDE_PAGE, cell_page, crate_page, evidence_href
 from harness.report.authors import probe_files
 from harness.report.comparing import diff_context
-from harness.report.contexts import index_context
+from harness.report.contexts import facts, index_context
 from harness.report.guide import guide_context
 from harness.report.pages import cell_context, crate_context, transcript_of
 
@@ -30,18 +33,21 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
         matrix: what to show.
         evidence: the run's folder, which evidence paths are relative to; only transcripts are read.
     """
-    templates = _environment()
-    yield "style.css", (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    yield "index.html", _render(templates, "index.html.j2", index_context(matrix))
+    for name in ("style.css", "filter.js"):
+        yield name, (_TEMPLATES / name).read_text(encoding="utf-8")
+    render = _renderer(matrix)
+    yield "index.html", render("index.html.j2", index_context(matrix))
     if matrix.baseline is not None:
-        yield DIFF_PAGE, _render(templates, "diff.html.j2", diff_context(matrix, matrix.baseline))
-    yield GUIDE_PAGE, _render(templates, "guide.html.j2", guide_context(matrix))
+        yield DIFF_PAGE, render("diff.html.j2", diff_context(matrix, matrix.baseline))
+    yield GUIDE_PAGE, render("guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
         yield from probe_files(matrix, row.crate)
-        yield crate_page(row.crate.handle), _render(templates, "crate.html.j2", crate_context(matrix, row))
-        for cell in row.cells:
-            if cell.measured:
-                yield cell_page(row.crate, cell.key), _cell(templates, matrix, row, cell, evidence)
+        yield crate_page(row.crate.handle), render("crate.html.j2", crate_context(matrix, row))
+        for group in row.groups:
+            for cell in group.cells:
+                if cell.measured:
+                    context = cell_context(matrix, row, group, cell, _transcript(cell, evidence))
+                    yield cell_page(row.crate, cell.key), render("cell.html.j2", context)
 
 
 def write(folder: Path, matrix: Matrix) -> None:
@@ -61,33 +67,39 @@ def write(folder: Path, matrix: Matrix) -> None:
         path.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _cell(templates: Environment, matrix: Matrix, row: Row, cell: Cell, folder: Path) -> str:
+def _transcript(cell: Cell, folder: Path) -> str:
+    """The end of the transcript that a cell's page quotes; empty where there is none.
+
+    It may be gone, because evidence of green cells may be removed.
+    """
     found = transcript_of(cell)
-    text = _tail(folder / found[1]) if found and evidence_href(found[1]) else ""
-    return _render(templates, "cell.html.j2", cell_context(matrix, row, cell, text))
-
-
-def _tail(path: Path) -> str:
-    """The end of a file; empty where it is gone, because evidence of green cells may be removed."""
+    if not found or not evidence_href(found[1]):
+        return ""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL))
+        with (folder / found[1]).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
 
 
-def _environment() -> Environment:
-    return Environment(
+def _renderer(matrix: Matrix) -> Callable[[str, Any], str]:
+    """What puts a context into a template; what all pages of a run share is made once."""
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
+    macros: Any = environment.get_template("macros.html.j2").module
+    environment.globals["footer"] = macros.fact_list(facts(matrix))
 
+    def render(name: str, context: Any) -> str:
+        # One level only: the parts stay objects with typed fields.
+        shown = {field.name: getattr(context, field.name) for field in fields(context)}
+        return environment.get_template(name).render(shown)
 
-def _render(templates: Environment, name: str, context: Any) -> str:
-    # One level only: the parts stay objects with typed fields.
-    return templates.get_template(name).render({field.name: getattr(context, field.name) for field in fields(context)})
+    return render

@@ -6,12 +6,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.advice import advise_row
-from harness.matrix import Cell, Matrix, Row
+from harness.matrix import Cell, Group, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
 from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
-from harness.report.contexts import CrateGroup, Fact, crate_groups, facts, group_anchor
+from harness.report.bug import bug_report
+from harness.report.contexts import (
+    CrateGroup,
+    Fact,
+    PeerLine,
+    crate_filters,
+    crate_groups,
+    group_anchor,
+    peer_lines,
+)
+from harness.report.filters import FilterForm
 from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
@@ -71,7 +81,6 @@ class CratePage:
     advice: tuple[AdviceSection, ...]
     author: StatementBlock | None
     probe: ProbeBlock | None
-    facts: tuple[Fact, ...]
     identity: tuple[Entry, ...]
     statements: tuple[StatementLine, ...]
     settings: tuple[str, ...]
@@ -81,6 +90,8 @@ class CratePage:
     applicable: int
     red: str
     defects: tuple[DefectLine, ...]
+    lines: tuple[PeerLine, ...]
+    filters: FilterForm
     groups: tuple[CrateGroup, ...]
 
 
@@ -133,7 +144,6 @@ class CellPage:
     flaky: bool
     wording: str
     change: str
-    facts: tuple[Fact, ...]
     details: tuple[str, ...]
     spec: tuple[tuple[Span, ...], ...]
     about: tuple[Fact, ...]
@@ -144,6 +154,7 @@ class CellPage:
     control_reason: str
     expectation: ExpectationLines | None
     reproduce: str
+    bug: str
     excerpt: str
     transcript: EvidenceLink | None
 
@@ -161,7 +172,6 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
         advice=advice_sections(advise_row(row, matrix.lines), row),
         author=statement_block(matrix, crate),
         probe=probe_block(matrix, crate),
-        facts=facts(matrix),
         identity=tuple(_identity(row, repository(row, known))),
         statements=tuple(_statements(row)),
         settings=tuple(dict.fromkeys((*known.settings, *options))),
@@ -174,24 +184,26 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
             DefectLine(defect.id, one_line(defect.title), len(defect.cells), linked(defect.upstream))
             for defect in row.defects
         ),
+        lines=peer_lines(row),
+        filters=crate_filters(row),
         groups=crate_groups(row, page),
     )
 
 
-def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> CellPage:
+def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript: str = "") -> CellPage:
     """What a cell's page says.
 
     Args:
         matrix: of the run.
         row: the cell's crate.
+        group: what the cell is in there.
         cell: a measured one.
         transcript: text of the file that `transcript_of` names; its end is quoted.
     """
     page = cell_page(row.crate, cell.key)
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
     attempt = decisive(result)
-    group = next(group for group in row.groups if cell in group.cells)
-    link = transcript_of(cell)
+    link, shown = transcript_of(cell), excerpt(transcript)
     return CellPage(
         root=root,
         id=str(key),
@@ -205,7 +217,6 @@ def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> 
         flaky=result.flaky,
         wording=wording(cell.verdict, scenario.requirement),
         change=_CHANGES[result.change],
-        facts=facts(matrix),
         details=tuple(" ".join(part.split()) for part in visible(scenario.details).split("\n\n") if part.strip()),
         spec=tuple(linked(clause) for clause in scenario.spec),
         about=tuple(_about(cell)),
@@ -216,7 +227,8 @@ def cell_context(matrix: Matrix, row: Row, cell: Cell, transcript: str = "") -> 
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
         reproduce=visible(result.reproduce),
-        excerpt=excerpt(transcript),
+        bug=bug_report(matrix.run, row, cell, shown),
+        excerpt=shown,
         transcript=_evidence(*link, root) if link else None,
     )
 
@@ -230,8 +242,8 @@ def transcript_of(cell: Cell) -> tuple[str, str] | None:
 
 def excerpt(transcript: str) -> str:
     """The end of a transcript, safe to show."""
-    lines = visible(transcript).splitlines()[-EXCERPT_LINES:]
-    return "\n".join(shorten(line, EXCERPT_WIDTH) for line in lines)
+    lines = transcript.rstrip("\n").split("\n")[-EXCERPT_LINES:]
+    return "\n".join(shorten(visible(line.rstrip("\r")), EXCERPT_WIDTH) for line in lines)
 
 
 def _identity(row: Row, source: str) -> Iterable[Entry]:

@@ -36,6 +36,8 @@ class Span:
 
 def visible(text: str) -> str:
     """Colour codes removed, other control and invisible characters as escapes, line ends as line feeds."""
+    if text.isprintable():  # most texts, and much faster to find out
+        return text
     plain = _ANSI.sub("", text.replace("\r\n", "\n"))
     return _INVISIBLE.sub(lambda found: _escape(found[0]), plain)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 from syrupy.assertion import SnapshotAssertion
 
-from harness.matrix import Row
+from harness.matrix import Cell, Group, Row
 from harness.report.comparing import diff_context
 from harness.report.contexts import index_context
 from harness.report.guide import guide_context
@@ -41,17 +42,21 @@ def test_crate_with_settings(snapshot: SnapshotAssertion) -> None:
     assert asdict(crate_context(MATRIX, _row("codec"))) == snapshot
 
 
+def _cell(row: Row, wanted: Callable[[Cell], bool]) -> tuple[Group, Cell]:
+    return next((group, cell) for group in row.groups for cell in group.cells if wanted(cell))
+
+
 def test_red_cell_with_an_expectation(snapshot: SnapshotAssertion) -> None:
     row = _row("mqtt-one")
-    cell = next(cell for cell in row.cells if cell.key.scenario == "receives")
+    group, cell = _cell(row, lambda cell: cell.key.scenario == "receives")
     transcript = "\n".join(f"line {number} {made_up.HOSTILE}" for number in range(60))
-    assert asdict(cell_context(MATRIX, row, cell, transcript)) == snapshot
+    assert asdict(cell_context(MATRIX, row, group, cell, transcript)) == snapshot
 
 
 def test_flaky_cell(snapshot: SnapshotAssertion) -> None:
     row = _row("mqtt-one")
-    cell = next(cell for cell in row.cells if cell.result.flaky)
-    assert asdict(cell_context(MATRIX, row, cell)) == snapshot
+    group, cell = _cell(row, lambda cell: cell.result.flaky)
+    assert asdict(cell_context(MATRIX, row, group, cell)) == snapshot
 
 
 def test_markdown(snapshot: SnapshotAssertion) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import diffing as commands
+from harness.cli import comparing as commands
 from harness.diff import Kind, VersionChange, compare, snapshot
 from harness.errors import ConfigError
 from harness.model import Verdict

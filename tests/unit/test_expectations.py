@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import expectations
-from harness.catalog import load_crates, load_peers
+from harness.catalog import covered, load_crates, load_peers
 from harness.errors import ConfigError
 from harness.model import NO_PEER, CellKey, Dialect, Profile, Verdict
 from harness.paths import SCENARIOS
@@ -119,7 +119,7 @@ def test_an_expectation_is_overdue_from_the_day_after_its_review_date(tmp_path: 
 
 def test_the_real_files_are_for_known_crates_and_lines() -> None:
     """Which of their scenarios exist is asked of a real collection, in tests/integration/test_cli.py."""
-    ids = {crate.id for crate in load_crates()}
+    ids = {crate.id for crate in covered(load_crates(), Profile.FULL)}
     peers = {line.id for line in load_peers() if Profile.FULL.covers(line.profile)} | {NO_PEER}
     for key in expectations.load(SCENARIOS):
         assert f"{key.crate}@{key.crate_version}" in ids, str(key)

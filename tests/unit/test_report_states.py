@@ -37,6 +37,7 @@ def test_every_state_has_a_look_and_a_style() -> None:
     assert set(LOOKS) == set(State)
     for look in LOOKS.values():
         assert f".s-{look.css} {{" in STYLE
+        assert f'.matrix td.s-{look.css} > *::before {{ content: "{look.glyph} ";' in STYLE
         assert look.meaning.endswith(".")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.catalog import load_crates, pick_crates
-from harness.cli.comparing import compare, exit_code
+from harness.cli.authoring import compare, exit_code
 from harness.errors import UsageError
 from harness.matrix import Matrix, build
 from harness.model import CellKey, CellResult, Consequence, Crate, Dialect, Level, Requirement, Role, Scenario, Verdict
