@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from harness.authors import ProbeSource, Statement
 from harness.errors import UsageError
 from harness.model import (
     KIND_LACKS,
@@ -229,6 +230,8 @@ class Matrix:
     changes: Changes
     selected: int
     baseline: Snapshot | None = None
+    probes: tuple[ProbeSource, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
     @property
     def defects(self) -> tuple[Defect, ...]:
@@ -274,6 +277,8 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         changes=_changes(made),
         selected=sum(planned.selected for planned in plan.cells),
         baseline=plan.baseline,
+        probes=plan.probes,
+        statements=plan.statements,
     )
 
 

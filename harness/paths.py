@@ -13,6 +13,7 @@ CRATES_TOML = ROOT / "rust-probes" / "crates.toml"
 PROBES = ROOT / "rust-probes"
 COMPOSE = ROOT / "compose"
 SCENARIOS = ROOT / "scenarios"
+STATEMENTS = ROOT / "statements"
 REPORTS = ROOT / "reports"
 BASELINE = REPORTS / "baseline.json"
 

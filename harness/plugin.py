@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness import asked, expectations, shards, snapshot
+from harness.authors import load_probes, load_statements
 from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.errors import HarnessFault, IotyetError
@@ -111,11 +112,12 @@ class ScenarioPlugin:
         self._expected_versions = {(key.crate, key.crate_version) for key in self._expectations}
         self._claims = load_claims()
         self._baseline = snapshot.committed()
+        self._statements = load_statements(crate.name for crate in every_crate)
         self._shard = shards.parse(config.getoption("shard")) if config.getoption("shard") else None
         self._cell = asked.parse(config.getoption("cell")) if config.getoption("cell") else None
         self._shards: Mapping[str, int] = {}
         if self._shard is not None:
-            crates = [crate for crate in self._crates if crate.name in self._selected_crates]
+            crates = [crate for crate in self._crates if crate.id in self._selected_crates]
             lines = [line for line in self._lines if line.id in self._selected_lines]
             self._shards = shards.assign(crates, lines, self._shard.of)
         self._planned: list[pytest.Item] = []
@@ -225,7 +227,7 @@ class ScenarioPlugin:
 
     def _shard_of(self, item: pytest.Item) -> int:
         """Which part of the run measures a cell; 0 where none does."""
-        return self._shards.get(_spec(item).crate.name, 0) if item in self._asked else 0
+        return self._shards.get(_spec(item).crate.id, 0) if item in self._asked else 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write the plan down, once nothing more can be deselected. A resumed run has one already."""
@@ -252,6 +254,8 @@ class ScenarioPlugin:
             expectations=tuple(self._expectations.values()),
             claims=self._claims,
             baseline=self._baseline,
+            probes=load_probes(dict.fromkeys(crate.name for crate in self._crates)),
+            statements=self._statements,
         )
 
     # -- measuring ---------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def parse(text: str) -> Shard:
 
 
 def assign(crates: Iterable[Crate], lines: Sequence[BrokerLine], of: int) -> Mapping[str, int]:
-    """The shard of each crate, by its name; every shard gets one at least.
+    """The shard of each crate, by its id; every shard gets one at least.
 
     The heaviest crate goes to the lightest shard, and so on. A crate weighs as much as it has broker lines to be asked
     at.
@@ -75,16 +75,16 @@ def assign(crates: Iterable[Crate], lines: Sequence[BrokerLine], of: int) -> Map
         UsageError: there are more shards than crates.
     """
     weights = {
-        crate.name: 1 + sum(len(set(line.dialects).intersection(crate.dialects)) for line in lines) for crate in crates
+        crate.id: 1 + sum(len(set(line.dialects).intersection(crate.dialects)) for line in lines) for crate in crates
     }
     if len(weights) < of:
         raise UsageError(f"{of} shards are too many for {len(weights)} crates; a crate's cells stay together")
     loads = dict.fromkeys(range(1, of + 1), 0)
     found = {}
-    for name in sorted(weights, key=lambda name: (-weights[name], name)):
+    for crate in sorted(weights, key=lambda crate: (-weights[crate], crate)):
         lightest = min(loads, key=loads.__getitem__)
-        found[name] = lightest
-        loads[lightest] += weights[name]
+        found[crate] = lightest
+        loads[lightest] += weights[crate]
     return found
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.authors import ProbeSource, Statement
 from harness.errors import HarnessFault, UsageError
 from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario
 from harness.snapshot import Snapshot
@@ -69,6 +70,8 @@ class Plan:
     claims: tuple[Claim, ...] = ()
     #: What the run is compared with; null where no baseline was accepted.
     baseline: Snapshot | None = None
+    probes: tuple[ProbeSource, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 _T = TypeVar("_T")

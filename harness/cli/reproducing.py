@@ -61,7 +61,7 @@ def reproduce(cell: str, keep: bool, target: Path | None) -> int:
     """
     again = _measured(asked.parse(cell), keep)
     key, result, now = again.cell.key, again.cell.result, Seen.of(again.cell.result)
-    (crate,) = pick_crates(load_crates(), [key.crate])
+    crate = next(row.crate for row in again.matrix.rows if again.cell in row.cells)
     click.echo(str(key))
     click.echo(one_line(f"now: {now}", 2000))
     say(f"evidence: {again.folder.path / cell_page(crate, key)}")

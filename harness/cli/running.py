@@ -14,6 +14,7 @@ import click
 import pytest
 
 from harness import expectations, matrix, report, snapshot
+from harness.authors import load_statements
 from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
@@ -80,6 +81,7 @@ class Asked:
     expression: str = ""
     broker: tuple[str, ...] = ()
     jobs: int | None = None
+    #: Which part of the run, as `2/3`; empty for all of it.
     shard: str = ""
     resume: bool = False
 
@@ -105,17 +107,18 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
     expectations.load(SCENARIOS)
     load_claims()
     snapshot.committed()
+    load_statements(crate.name for crate in load_crates())
     need_cargo()
     for crate in picked:
         if crate.role is Role.VERSION and not crate.path:
             registry.require(crate, os.environ)
-    part = parse_shard(asked.shard) if asked.shard else None
-    if part is not None:
+    wanted = picked if asked.crates else covered(picked, asked.profile)
+    if asked.shard:
         if asked.resume:
             raise UsageError("an interrupted shard goes on with `iotyet run --resume` alone: it knows which it is")
-        taken = picked if asked.crates else covered(picked, asked.profile)
-        owners = assign(taken, lines, part.of)
-        picked = tuple(crate for crate in taken if owners[crate.name] == part.number)
+        part = parse_shard(asked.shard)
+        owners = assign(wanted, lines, part.of)
+        wanted = tuple(crate for crate in wanted if owners[crate.id] == part.number)
     if asked.resume:
         session = RunSession.resume()
         asked = replace(asked, profile=Profile(session.folder.read_run().profile))
@@ -127,7 +130,7 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
         if asked.resume and session.folder.has_plan():
             _start_ahead(session, *_missing(session.folder))
         elif not asked.expression:
-            _start_ahead(session, picked if asked.crates else covered(picked, asked.profile), lines)
+            _start_ahead(session, wanted, lines)
         with session.phase("cells"):
             pytest_code = pytest.main(_pytest_arguments(session, asked))
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED

@@ -11,7 +11,7 @@ from harness.errors import HarnessFault, UsageError
 from harness.export import replay
 from harness.export.conversation import conversation
 from harness.matrix import Cell
-from harness.model import BrokerLine, Crate, Dialect
+from harness.model import BrokerLine, Crate, Dialect, Role
 from harness.paths import COMPOSE, PROBES
 from harness.probes.cargo import PROFILE
 from harness.report.results_json import decisive
@@ -63,6 +63,10 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
     port = _PORTS.get(cell.key.dialect)
     if line is None or port is None or crate.command or attempt is None:
         raise UsageError(f"{cell.key} cannot be exported: that is for crates that talk MQTT, AMQP or Kafka to a broker")
+    if crate.role is Role.VERSION:
+        raise UsageError(
+            f"{cell.key} cannot be exported: the probe of another version than the catalogue's is made anew"
+        )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; name a new folder")
     files = {kind: [run / e.path for e in attempt.evidence if e.kind == kind] for kind in ("transcript", "capture")}

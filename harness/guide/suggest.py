@@ -71,6 +71,8 @@ def rewritten(page: str, matrix: Matrix, base: str) -> str:
     text = _without_ours(page)
     by_crate: dict[Crate, list[Advice]] = {}
     for advice in advise(matrix):
+        if advice.crate.role is Role.VERSION:
+            continue  # the guide lists crates, and not each of their versions
         by_crate.setdefault(advice.crate, []).append(advice)
     blocks, lists = blocks_of(text, by_place(by_crate))
     lines, order = text.split("\n"), list(range(text.count("\n") + 1))
@@ -143,7 +145,7 @@ class _Citation:
         self._date, self._base = date, base
 
     def of(self, crate: Crate) -> str:
-        return f"([measured {self._date}]({self._base}/{crate_page(crate.name)}#advice))"
+        return f"([measured {self._date}]({self._base}/{crate_page(crate.handle)}#advice))"
 
 
 def _annotation(own: Sequence[Advice], cite: _Citation) -> Iterator[str]:

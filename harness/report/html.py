@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.errors import HarnessFault
 from harness.matrix import Cell, Matrix
 from harness.report.addresses import DIFF_PAGE, GUIDE_PAGE, cell_page, crate_page, evidence_href
+from harness.report.authors import probe_files
 from harness.report.comparing import diff_context
 from harness.report.contexts import facts, index_context
 from harness.report.guide import guide_context
@@ -40,6 +41,7 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
         yield DIFF_PAGE, render("diff.html.j2", diff_context(matrix, matrix.baseline))
     yield GUIDE_PAGE, render("guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
+        yield from probe_files(matrix, row.crate)
         yield crate_page(row.crate.handle), render("crate.html.j2", crate_context(matrix, row))
         for group in row.groups:
             for cell in group.cells:

@@ -10,6 +10,7 @@ from harness.matrix import Cell, Group, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
+from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
 from harness.report.bug import bug_report
 from harness.report.contexts import (
     CrateGroup,
@@ -78,6 +79,8 @@ class CratePage:
     version: str
     look: Look
     advice: tuple[AdviceSection, ...]
+    author: StatementBlock | None
+    probe: ProbeBlock | None
     identity: tuple[Entry, ...]
     statements: tuple[StatementLine, ...]
     settings: tuple[str, ...]
@@ -167,6 +170,8 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
         version=release(crate),
         look=LOOKS[row.summary.state],
         advice=advice_sections(advise_row(row, matrix.lines), row),
+        author=statement_block(matrix, crate),
+        probe=probe_block(matrix, crate),
         identity=tuple(_identity(row, repository(row, known))),
         statements=tuple(_statements(row)),
         settings=tuple(dict.fromkeys((*known.settings, *options))),

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from harness.authors import ProbeSource, Statement
 from harness.matrix import Matrix, build
 from harness.model import (
     NO_PEER,
@@ -293,7 +294,15 @@ BASELINE = Snapshot(
         },
     },
 )
-PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE)
+PROBE = ProbeSource(
+    "mqtt-one",
+    f"Driven as <https://docs.example.org/one> shows:\n\n- connect: its\n  `Client` {SCRIPT}\n- publish: the same",
+    {"main.rs": f"//! {SCRIPT}\nfn main() {{}}\n", "tls/all.rs": "// more\n"},
+)
+STATEMENT = Statement(
+    "mqtt-one", "2026-11-01", f"Jane {HOSTILE}", "https://example.org/1", f"It is fixed.\n\nSee {HOSTILE}"
+)
+PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE, (PROBE,), (STATEMENT,))
 
 
 def matrix() -> Matrix:

@@ -11,7 +11,7 @@ from harness import matrix
 from harness.catalog import load_crates, load_peers
 from harness.errors import UsageError
 from harness.matrix import EXIT_UNMEASURED, build
-from harness.model import Profile, Verdict
+from harness.model import CellKey, Profile, Verdict
 from harness.report import results_json
 from harness.shards import Part, assign, merge, parse
 from harness.store import RunFolder, encode_cell
@@ -21,16 +21,20 @@ from tests.golden import made_up
 OWNERS = assign(made_up.CRATES, made_up.LINES, 3)
 
 
+def _id(key: CellKey) -> str:
+    return f"{key.crate}@{key.crate_version}"
+
+
 def part(number: int) -> Part:
     """What a shard of the made-up run measured."""
     plan = replace(
         made_up.PLAN,
         cells=tuple(
-            replace(cell, shard=OWNERS[cell.key.crate] * cell.selected, selected=OWNERS[cell.key.crate] == number)
+            replace(cell, shard=OWNERS[_id(cell.key)] * cell.selected, selected=OWNERS[_id(cell.key)] == number)
             for cell in made_up.PLAN.cells
         ),
     )
-    cells = [cell for cell in made_up.RESULTS if OWNERS[cell.key.crate] == number]
+    cells = [cell for cell in made_up.RESULTS if OWNERS[_id(cell.key)] == number]
     info = replace(made_up.RUN, id=f"run-{number}", shard=f"{number}/3", seconds=float(number), exit=number)
     return Part(info, plan, cells)
 
@@ -48,7 +52,7 @@ def test_what_is_no_shard_is_told_with_what_was_expected(text: str) -> None:
 def test_every_crate_has_one_shard_and_every_shard_a_crate_whatever_the_order(of: int) -> None:
     crates, lines = load_crates(), [line for line in load_peers() if Profile.DEFAULT.covers(line.profile)]
     owners = assign(crates, lines, of)
-    assert set(owners) == {crate.name for crate in crates}
+    assert set(owners) == {crate.id for crate in crates}
     assert set(owners.values()) == set(range(1, of + 1))
     assert assign(reversed(crates), lines[::-1], of) == owners
 
@@ -56,7 +60,7 @@ def test_every_crate_has_one_shard_and_every_shard_a_crate_whatever_the_order(of
 def test_the_loads_differ_by_no_more_than_one_crate() -> None:
     crates, lines = load_crates(), load_peers()
     owners = assign(crates, lines, 3)
-    weights = {c.name: 1 + sum(len(set(line.dialects) & set(c.dialects)) for line in lines) for c in crates}
+    weights = {c.id: 1 + sum(len(set(line.dialects) & set(c.dialects)) for line in lines) for c in crates}
     loads = [sum(weights[name] for name, owner in owners.items() if owner == number) for number in (1, 2, 3)]
     assert max(loads) - min(loads) <= max(weights.values())
 
@@ -79,7 +83,7 @@ def test_what_a_missing_shard_has_was_not_run_and_is_no_success() -> None:
     whole, missing = merge(PARTS[1:])
     assert [str(shard) for shard in missing] == ["2/3"]
     built = build(whole.info, whole.plan, whole.cells)
-    gone = [cell for cell in built.cells if OWNERS[cell.key.crate] == 2 and cell.verdict is not Verdict.NOT_APPLICABLE]
+    gone = [cell for cell in built.cells if OWNERS[_id(cell.key)] == 2 and cell.verdict is not Verdict.NOT_APPLICABLE]
     assert {(cell.verdict, cell.result.reason) for cell in gone if cell.selected} == {
         (Verdict.NOT_RUN, "the run ended before it")
     }
@@ -92,9 +96,9 @@ def test_what_a_missing_shard_has_was_not_run_and_is_no_success() -> None:
 def test_a_shards_own_report_says_who_measures_the_rest() -> None:
     own = part(1)
     built = build(own.info, own.plan, own.cells)
-    others = {cell.result.reason for cell in built.cells if OWNERS[cell.key.crate] == 2 and not cell.measured}
+    others = {cell.result.reason for cell in built.cells if OWNERS[_id(cell.key)] == 2 and not cell.measured}
     assert "another shard measures it, number 2" in others
-    assert all(cell.key.crate == "mqtt-one" or OWNERS[cell.key.crate] == 1 for cell in built.changes.lost)
+    assert all(cell.key.crate == "mqtt-one" or OWNERS[_id(cell.key)] == 1 for cell in built.changes.lost)
 
 
 def _changed(**changes: object) -> Part:
