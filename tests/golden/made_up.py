@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from harness.model import (
     Sourced,
     Verdict,
 )
+from harness.report.publication import Publication
 from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
 
@@ -293,6 +295,8 @@ BASELINE = Snapshot(
         },
     },
 )
+#: The day after the run.
+PUBLISHED = Publication(datetime.date(2026, 11, 23), "https://iot.example.org/matrix")
 PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE)
 
 
