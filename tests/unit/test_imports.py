@@ -67,6 +67,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.resolver",
         "harness.wire",
     ),
+    "harness.oracle": (*NOUNS, "harness.commands", "harness.paths", "harness.wellformed"),
+    "harness.wellformed": ("harness.model",),
     "harness.judge": (*NOUNS, "harness.bench", "harness.cells"),
     "harness.matrix": (*NOUNS, "harness.snapshot", "harness.store"),
     "harness.advice": (*NOUNS, "harness.matrix"),
