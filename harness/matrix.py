@@ -27,7 +27,9 @@ from harness.model import (
     Verdict,
 )
 from harness.snapshot import Snapshot
+from harness.standing import with_wire
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.wellformed import OracleRecord, WireJudgement
 
 #: The protocols, each with its dialects; every one is a section of the matrix with columns of its own. The two versions
 #: of MQTT share most columns, and most crates speak one of them: side by side, half of the table would be empty.
@@ -88,6 +90,8 @@ class Cell:
     expectation: Expectation | None
     measured: bool
     selected: bool = True
+    #: What the oracle says of the frames that the crate sent; null where it was not asked.
+    wire: WireJudgement | None = None
 
     @property
     def key(self) -> CellKey:
@@ -228,6 +232,8 @@ class Matrix:
     cells: tuple[Cell, ...]
     changes: Changes
     selected: int
+    #: The oracle's sources: the version of each, or why it was not there; empty where the oracle was not asked.
+    sources: Mapping[str, str]
     baseline: Snapshot | None = None
 
     @property
@@ -236,8 +242,10 @@ class Matrix:
         return tuple(defect for row in self.rows for defect in row.defects)
 
 
-def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
+def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleRecord | None = None) -> Matrix:
     """The matrix of a run; planned cells without an outcome are filled in as not run.
+
+    Where `oracle` found a malformed frame in a cell that passed, the cell fails.
 
     Raises:
         UsageError: an outcome is not of this plan, or the plan names a crate or scenario that it does not describe.
@@ -249,6 +257,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
     crates = {(crate.name, crate.version): crate for crate in plan.crates}
     scenarios = {(scenario.dialect, scenario.id): scenario for scenario in plan.scenarios}
     expectations = {expectation.key: expectation for expectation in plan.expectations}
+    judgements = {judgement.key: judgement for judgement in oracle.cells} if oracle else {}
     made = []
     for planned in plan.cells:
         key = planned.key
@@ -256,8 +265,10 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         if crate is None or scenario is None:
             raise UsageError(f"the run's plan has the cell {key} but not its crate or scenario; start a new run")
         known = expectations.get(key)
-        result = results.get(key) or _filled(planned, crate, scenario, known)
-        made.append(Cell(result, scenario, known, measured=key in results, selected=planned.selected))
+        result, wire = results.get(key) or _filled(planned, crate, scenario, known), judgements.get(key)
+        if wire is not None:
+            result = with_wire(result, wire, crate, scenario, known)
+        made.append(Cell(result, scenario, known, measured=key in results, selected=planned.selected, wire=wire))
     columns = _columns(plan.scenarios)
     by_crate: dict[tuple[str, str], list[Cell]] = {}
     for cell in made:
@@ -274,6 +285,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         changes=_changes(made),
         selected=sum(planned.selected for planned in plan.cells),
         baseline=plan.baseline,
+        sources=oracle.sources if oracle else {},
     )
 
 

@@ -23,7 +23,7 @@ def make_report(runs: tuple[Path, ...], commit_matrix: bool) -> None:
     """
     for path in runs:
         folder = RunFolder(path.resolve())
-        built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
+        built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle())
         click.echo(report.write(folder, built))
         if commit_matrix:
             (REPORTS / "MATRIX.md").write_text(markdown.render(built), encoding="utf-8")

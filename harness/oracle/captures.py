@@ -103,6 +103,21 @@ def read(path: Path) -> Recording:
     return recording
 
 
+def packet_blocks(data: bytes, most: int) -> tuple[bytes, list[bytes]]:
+    """What stands before the first packet of a capture, and the blocks of its first `most` packets, as they are."""
+    head, packets, offset = b"", [], 0
+    for kind, body in _blocks(data):
+        block = data[offset : offset + len(body) + 12]
+        offset += len(block)
+        if kind == _PACKET:
+            packets.append(block)
+            if len(packets) == most:
+                break
+        elif not packets:
+            head += block
+    return head, packets
+
+
 def _blocks(data: bytes) -> Iterator[tuple[int, memoryview]]:
     """Type and body of every whole block (draft-ietf-opsawg-pcapng, section 3.1)."""
     view, offset = memoryview(data), 0
