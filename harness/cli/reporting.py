@@ -7,10 +7,30 @@ from pathlib import Path
 import click
 
 from harness import matrix, report
-from harness.cli.group import cli
+from harness.cli.group import cli, say
+from harness.oracle.batch import judge_run
 from harness.paths import REPORTS
 from harness.report import markdown
 from harness.store import RunFolder
+from harness.wellformed import WireVerdict
+
+
+@cli.command("oracle")
+@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+def judge_again(runs: tuple[Path, ...]) -> None:
+    """Judge again what the crates sent in finished runs, from their captures; `iotyet report` then shows it.
+
+    Example: iotyet oracle reports/latest
+    """
+    for path in runs:
+        folder = RunFolder(path.resolve())
+        record = judge_run(folder.path, folder.read_cells(), say)
+        folder.write_oracle(record)
+        for verdict in WireVerdict:
+            click.echo(f"{sum(cell.verdict is verdict for cell in record.cells):6} cells: {verdict}")
+        for cell in record.cells:
+            if cell.malformed is not None:
+                click.echo(f"{cell.key}: {cell.malformed.says} ({cell.malformed.clause})")
 
 
 @cli.command("report")

@@ -90,6 +90,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.paths",
         "harness.snapshot",
         "harness.store",
+        "harness.wellformed",
     ),
     "harness.asked": (*NOUNS, "harness.report"),
     "harness.shards": (*NOUNS, "harness.store"),
