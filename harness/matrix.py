@@ -18,6 +18,7 @@ from harness.model import (
     CellResult,
     Change,
     Claim,
+    Consequence,
     Crate,
     Dialect,
     Expectation,
@@ -92,6 +93,8 @@ class Cell:
     selected: bool = True
     #: What the oracle says of the frames that the crate sent; null where it was not asked.
     wire: WireJudgement | None = None
+    #: True where the scenario passed, and a malformed frame alone makes the cell red.
+    only_malformed: bool = False
 
     @property
     def key(self) -> CellKey:
@@ -105,8 +108,13 @@ class Cell:
 
     @property
     def required(self) -> bool:
-        """True where users of the protocol rely on it."""
-        return self.scenario.level is Level.CORE
+        """True where users of the protocol rely on it; they do not rely on frames, where what is asked works."""
+        return self.scenario.level is Level.CORE and not self.only_malformed
+
+    @property
+    def consequence(self) -> Consequence:
+        """What the failure costs: where what is asked works and a frame is malformed, other peers may not take it."""
+        return Consequence.INTEROP if self.only_malformed else self.scenario.consequence
 
     @property
     def defect(self) -> str:
@@ -265,10 +273,10 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleR
         if crate is None or scenario is None:
             raise UsageError(f"the run's plan has the cell {key} but not its crate or scenario; start a new run")
         known = expectations.get(key)
-        result, wire = results.get(key) or _filled(planned, crate, scenario, known), judgements.get(key)
-        if wire is not None:
-            result = with_wire(result, wire, crate, scenario, known)
-        made.append(Cell(result, scenario, known, measured=key in results, selected=planned.selected, wire=wire))
+        said, wire = results.get(key) or _filled(planned, crate, scenario, known), judgements.get(key)
+        result = said if wire is None else with_wire(said, wire, crate, scenario, known)
+        changed = result.verdict is not said.verdict
+        made.append(Cell(result, scenario, known, key in results, planned.selected, wire, only_malformed=changed))
     columns = _columns(plan.scenarios)
     by_crate: dict[tuple[str, str], list[Cell]] = {}
     for cell in made:

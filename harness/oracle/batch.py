@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import Unavailable
 from harness.model import CellResult, Dialect
 from harness.oracle import amqp, coap, codecs, kafka, mqtt, peers, zmtp
-from harness.oracle.captures import Conversation, Half, Recording, read
+from harness.oracle.captures import Conversation, Datagram, Half, Recording, read
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from harness.oracle.tshark import Doubt, examine
@@ -54,12 +54,12 @@ class _Notes:
                 return
         self.findings.append(finding)
 
-    def by_rule(self, file: str, packet: int, rule: str, detail: str) -> None:
+    def by_rule(self, dialect: Dialect, file: str, packet: int, rule: str, detail: str) -> None:
         """Note that a frame breaks a rule."""
         known = RULES[rule]
         source = "kafka-python" if rule in ("kafka.body", "kafka.left-over") else "rules"
         says = f"{known.says}; found: {detail}" if detail else known.says
-        self.add(Finding(source, rule, known.clause, says, file, packet, certain=True))
+        self.add(Finding(source, rule, known.clause_in(dialect), says, file, packet, certain=True))
 
     def doubt(self, source: str, file: str, packet: int, says: str) -> None:
         """Note what one source that is not trusted alone says of a frame."""
@@ -106,9 +106,9 @@ def _judge(folder: Path, cell: CellResult, doubts: dict[str, list[Doubt]]) -> Wi
             for conversation in recording.conversations:
                 _stream(notes, dialect, file, recording, conversation)
         else:
-            _messages(notes, file, recording, "b" if dialect is Dialect.COAP_SERVER else "a")
+            _messages(notes, dialect, file, recording.datagrams)
         for found in doubts.get(file, ()):
-            if found.end == (recording.crate if dialect in _STREAMS else "ab"[dialect is Dialect.COAP_SERVER]):
+            if found.end == (recording.crate if dialect in _STREAMS else _end(dialect)):
                 notes.doubt("tshark", file, found.packet, found.says)
     for log in _evidence(cell, "broker log"):
         if notes.clients and (folder / log).is_file():
@@ -128,7 +128,7 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     outcome = _STREAMS[dialect](sent)
     notes.frames += outcome.frames
     for objection in outcome.objections:
-        notes.by_rule(file, own.packet(objection.end), objection.rule, objection.detail)
+        notes.by_rule(dialect, file, own.packet(objection.end), objection.rule, objection.detail)
     for why, end in outcome.unjudged:
         notes.doubt("rules", file, own.packet(end), why)
     if outcome.rest:
@@ -154,19 +154,24 @@ def _refusals(notes: _Notes, dialect: Dialect, file: str, own: Half, sent: bytes
         notes.add(Finding("peer", said.rule, said.clause, said.says, file, own.packet(len(sent)), certain=True))
 
 
-def _messages(notes: _Notes, file: str, recording: Recording, end: str) -> None:
-    for datagram in recording.datagrams:
-        if datagram.end != end:
+def _messages(notes: _Notes, dialect: Dialect, file: str, datagrams: Iterable[Datagram]) -> None:
+    for datagram in datagrams:
+        if datagram.end != _end(dialect):
             continue
         outcome = Outcome()
         with outcome.frame(0):
             coap.check(datagram.data)
         notes.frames += 1
         for objection in outcome.objections:
-            notes.by_rule(file, datagram.number, objection.rule, objection.detail)
+            notes.by_rule(dialect, file, datagram.number, objection.rule, objection.detail)
         refused = codecs.refused_by_aiocoap(datagram.data)
         if refused:
             notes.doubt("aiocoap", file, datagram.number, refused)
+
+
+def _end(dialect: Dialect) -> str:
+    """Which end the crate is where the dialect tells."""
+    return "b" if dialect is Dialect.COAP_SERVER else "a"
 
 
 def _weighed(findings: list[Finding]) -> tuple[Finding, ...]:

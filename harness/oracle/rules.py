@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.model import Dialect
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -11,12 +13,17 @@ class Rule:
 
     clause: str
     says: str
+    #: The clause of MQTT 3.1.1, where `clause` is that of 5.0.
+    older: str = ""
+
+    def clause_in(self, dialect: Dialect) -> str:
+        """The clause in the version that was spoken."""
+        return self.older if dialect is Dialect.MQTT_3_1_1 and self.older else self.clause
 
 
 def _mqtt(old: str, new: str, says: str) -> Rule:
     """A rule of MQTT: its clause in 3.1.1 and in 5.0, of which one may be empty."""
-    clauses = [f"MQTT {version} {clause}" for version, clause in (("3.1.1", old), ("5.0", new)) if clause]
-    return Rule("; ".join(clauses), says)
+    return Rule(f"MQTT 5.0 {new}" if new else f"MQTT 3.1.1 {old}", says, f"MQTT 3.1.1 {old}" if old else "")
 
 
 RULES: dict[str, Rule] = {

@@ -290,7 +290,7 @@ def _about(cell: Cell) -> Iterable[Fact]:
         ("Peer", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
         ("Level", scenario.level.value),
         ("Asked for by", scenario.requirement.value),
-        ("A failure costs", scenario.consequence.value),
+        ("A failure costs", cell.consequence.value),
         ("Needs", ", ".join((*scenario.needs, *scenario.features))),
         ("Deadline", f"{scenario.deadline:g} s"),
         ("Took", f"{result.seconds:.1f} s"),

@@ -77,7 +77,7 @@ def test_a_malformed_frame_is_named_with_its_packet_and_clause(tmp_path: Path) -
     (finding,) = judgement.findings
     assert judgement.verdict is WireVerdict.MALFORMED
     assert (finding.source, finding.rule, finding.packet, finding.times) == ("rules", "mqtt.no-filter", 7, 2)
-    assert finding.clause.startswith("MQTT 3.1.1 [MQTT-3.8.3-3]")
+    assert finding.clause == "MQTT 3.1.1 [MQTT-3.8.3-3], [MQTT-3.10.3-2]"
     assert judgement.malformed == finding
 
 
