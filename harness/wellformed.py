@@ -32,7 +32,7 @@ class Finding:
     says: str
     #: The capture, or the broker's log, relative to the run's folder.
     file: str
-    #: The number of the packet in the capture with which the frame ends, as Wireshark counts; 0 in a log.
+    #: The number of the packet in the capture with which the frame ends, as Wireshark counts; 0 where that is unknown.
     packet: int
     certain: bool
     #: How many frames of this file it was said of; the packet is that of the first.

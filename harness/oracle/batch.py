@@ -14,6 +14,7 @@ from harness.oracle.captures import Conversation, Datagram, Half, Recording, rea
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from harness.oracle.tshark import Doubt, examine
+from harness.oracle.websocket import unwrap
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 #: Findings that a cell keeps; a run of a thousand wrong frames needs no thousand lines.
@@ -28,6 +29,9 @@ _STREAMS: dict[Dialect, Callable[[bytes], Outcome]] = {
     Dialect.ZMTP: zmtp.judge,
     Dialect.KAFKA: kafka.judge,
 }
+#: The ports that captures of these protocols have (`harness.pcapng`), and two of what carries others.
+_PORTS = {1883, 5672, 5556, 9092, 5683}
+_HTTP, _DTLS = 80, 5684
 #: Whose codec reads what a dialect's clients send, besides our rules.
 _CODECS = {
     Dialect.AMQP_0_9_1: "pika",
@@ -102,7 +106,10 @@ def _judge(folder: Path, cell: CellResult, doubts: dict[str, list[Doubt]]) -> Wi
         if not (folder / file).is_file():
             continue
         recording = read(folder / file)
-        if dialect in _STREAMS:
+        if recording.port not in _PORTS and recording.port != _HTTP:
+            carried = "DTLS, and encrypted" if recording.port == _DTLS else f"port {recording.port}"
+            notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
+        elif dialect in _STREAMS:
             for conversation in recording.conversations:
                 _stream(notes, dialect, file, recording, conversation)
         else:
@@ -124,6 +131,8 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     own, other = conversation.a, conversation.b
     if recording.crate == "b":
         own, other = other, own
+    if recording.port == _HTTP:
+        own, other = unwrap(own, masked=True), unwrap(other, masked=False)
     sent, answered = bytes(own.data), bytes(other.data)
     outcome = _STREAMS[dialect](sent)
     notes.frames += outcome.frames

@@ -55,9 +55,10 @@ class Datagram:
 
 @dataclass
 class Recording:
-    """One capture. `crate` is the end that the crate was."""
+    """One capture. `crate` is the end that the crate was, `port` the canonical one of what was spoken."""
 
     crate: str = "a"
+    port: int = 0
     conversations: list[Conversation] = field(default_factory=list)
     datagrams: list[Datagram] = field(default_factory=list)
 
@@ -69,13 +70,13 @@ def read(path: Path) -> Recording:
     """
     recording = Recording()
     open_now: dict[bytes, Conversation] = {}
-    number, server_port = 0, 0
+    number = 0
     for kind, body in _blocks(path.read_bytes()):
         if kind == _INTERFACE:
             relay = _RELAY.fullmatch(_option(body[8:], _OPT_NAME))
             if relay is None:
                 return recording
-            server_port = int(relay[1])
+            recording.port = int(relay[1])
             recording.crate = "b" if relay[2] else "a"
         if kind != _PACKET:
             continue
@@ -85,7 +86,7 @@ def read(path: Path) -> Recording:
         source_port, target_port = struct.unpack_from(">HH", packet, 20)
         # Clients have addresses of their own in captures, servers have 127.0.0.1 (see `harness.cells.peer`).
         end = "b" if bytes(packet[12:16]) == b"\x7f\x00\x00\x01" else "a"
-        if (source_port if end == "b" else target_port) != server_port:
+        if (source_port if end == "b" else target_port) != recording.port:
             continue
         if packet[9] == _UDP:
             recording.datagrams.append(Datagram(end, bytes(packet[28:]), number))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pika import frame, spec
+from websockets.frames import Frame, Opcode
 
 from harness.errors import Unavailable
 from harness.model import Attempt, CellKey, CellResult, Dialect, Evidence, Verdict
@@ -109,6 +110,37 @@ def test_a_crate_that_serves_is_the_other_end(tmp_path: Path) -> None:
     assert _judge(tmp_path, Dialect.ZMTP).verdict is WireVerdict.MALFORMED
     _record(tmp_path / "wire.pcapng", 5556, *said)
     assert _judge(tmp_path, Dialect.ZMTP).verdict is WireVerdict.WELL_FORMED
+
+
+@pytest.mark.parametrize(
+    ("packets", "expected"), [(PING, WireVerdict.WELL_FORMED), (EMPTY_SUBSCRIBE, WireVerdict.MALFORMED)]
+)
+def test_mqtt_is_taken_out_of_websocket(tmp_path: Path, packets: bytes, expected: WireVerdict) -> None:
+    def framed(data: bytes, opcode: Opcode = Opcode.BINARY, *, masked: bool = True) -> bytes:
+        return Frame(opcode, data).serialize(mask=masked)
+
+    _record(
+        tmp_path / "wire.pcapng",
+        80,
+        ("a", b"GET /mqtt HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
+        ("b", b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + framed(b"\x20\3\0\0\0", masked=False)),
+        ("a", framed(mqtt_mutants.OLD[:5]) + framed(b"", Opcode.PING)),
+        ("a", framed(mqtt_mutants.OLD[5:] + packets)),
+        # A frame that is not all there.
+        ("a", framed(PING)[:-1]),
+    )
+    judgement = _judge(tmp_path, Dialect.MQTT_3_1_1)
+    assert (judgement.verdict, judgement.frames) == (expected, 2)
+    assert [finding.packet for finding in judgement.findings] == [7] * (expected is WireVerdict.MALFORMED)
+
+
+def test_what_is_encrypted_is_not_judged(tmp_path: Path) -> None:
+    capture = Capture(tmp_path / "wire.pcapng", "relay to port 5684")
+    UdpFlow(capture, CLIENT, ("127.0.0.1", 5684)).datagram("a", b"\x16\xfe\xfd")
+    capture.close()
+    judgement = _judge(tmp_path, Dialect.COAP_CLIENT)
+    assert judgement.verdict is WireVerdict.INCONCLUSIVE
+    assert "encrypted" in judgement.findings[0].says
 
 
 @pytest.mark.parametrize(("dialect", "own"), [(Dialect.COAP_CLIENT, "a"), (Dialect.COAP_SERVER, "b")])
