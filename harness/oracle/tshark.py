@@ -69,10 +69,15 @@ def examine(folder: Path, captures: Iterable[str], say: Callable[[str], None]) -
     Raises:
         Unavailable: there is no tshark of 4.4 or newer and none can be had, or it fails.
     """
-    with tempfile.TemporaryDirectory(prefix="iotyet-oracle-") as name:
-        batch = Path(name) / "batch.pcapng"
-        places = _write_batch(batch, folder, captures)
-        version, output = _on_this_machine(batch) or _in_a_container(batch, say)
+    try:
+        with tempfile.TemporaryDirectory(prefix="iotyet-oracle-") as name:
+            batch = Path(name) / "batch.pcapng"
+            places = _write_batch(batch, folder, captures)
+            if not places:
+                return "had nothing to read", {}
+            version, output = _on_this_machine(batch) or _in_a_container(batch, say)
+    except OSError as error:
+        raise Unavailable(f"the captures cannot be put together for tshark: {error.strerror}") from error
     return version, _doubts(output, places)
 
 
