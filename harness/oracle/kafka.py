@@ -19,7 +19,9 @@ _PRODUCE, _SASL_HANDSHAKE = 0, 17
 #: The first version of Produce whose records are of format 2 (KIP-98).
 _BATCHES_SINCE = 3
 _BATCH_HEAD = 61
-_KNOWN_KEYS = frozenset(int(key) for key in ApiKey)
+_KEYS = {int(key): key.name for key in ApiKey}
+#: Above every key that Kafka has given out so far, of which kafka-python may not know the newest.
+_BEYOND_KEYS = 1 << 8
 #: Tokens that a client sends after SaslHandshake v0, without any header, by mechanism.
 _RAW_TOKENS = {"PLAIN": 1, "SCRAM-SHA-256": 2, "SCRAM-SHA-512": 2}
 
@@ -66,7 +68,7 @@ def _request(request: bytes) -> int:
     """Check a request; returns how many SASL tokens without a header follow it."""
     fields = Fields(request, "kafka.header")
     key, version, _ = (fields.number(kind) for kind in "hhi")
-    demand(key in _KNOWN_KEYS, "kafka.api-key", f"API key {key}")
+    demand(0 <= key < _BEYOND_KEYS, "kafka.api-key", f"API key {key}")
     client = fields.number("h")
     demand(client >= -1, "kafka.header", f"a client id of {client} bytes")
     fields.take(max(client, 0))
@@ -83,7 +85,7 @@ def _request(request: bytes) -> int:
 def _body(request: bytes, key: int, version: int) -> Any:
     schema = _SCHEMAS.get(key)
     if schema is None or not 0 <= version <= schema.max_version:
-        raise Unjudged(f"kafka-python does not know {ApiKey(key).name} {version}")
+        raise Unjudged(f"kafka-python does not know {_KEYS.get(key, f'the API key {key} in version')} {version}")
     # kafka-python reads what is below a schema's own versions too, but there the schema may have lost fields.
     certain = version >= schema.valid_versions[0]
     try:

@@ -109,7 +109,7 @@ RULES: dict[str, Rule] = {
     "coap.short": Rule("RFC 7252, 3", "every field lies within the message"),
     "coap.option-header": Rule("RFC 7252, 3.1", "15 is reserved for the payload marker"),
     "coap.payload-marker": Rule("RFC 7252, 3", "a payload marker is followed by a payload"),
-    "coap.option-repeated": Rule("RFC 7252, 5.4.5", "an option that is not repeatable is there once"),
+    "coap.option-repeated": Rule("RFC 7252, 5.4.5, 5.10.6.1", "an option that is not repeatable is there once"),
     "coap.option-length": Rule("RFC 7252, 5.4.3, 5.10", "option values have a length that their definition allows"),
     "coap.option-text": Rule("RFC 7252, 3.2", "options that are strings are UTF-8"),
     "coap.dot-segment": Rule("RFC 7252, 5.10.1, 5.10.7", "no segment of a path is . or .."),

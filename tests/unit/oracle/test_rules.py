@@ -11,7 +11,7 @@ from harness.oracle import amqp, coap, kafka, mqtt, zmtp
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from tests.unit.oracle import amqp_mutants, coap_mutants, kafka_mutants, mqtt_mutants, zmtp_mutants
-from tests.unit.oracle.mutants import Mutant
+from tests.unit.oracle.mutants import Mutant, edited
 
 
 def _message(data: bytes) -> Outcome:
@@ -44,6 +44,23 @@ def test_a_mutant_breaks_its_rule_and_the_valid_one_none(judge: Callable[[bytes]
     assert right.frames > 0
     assert [objection.rule for objection in wrong.objections] == [mutant.rule]
     assert 0 < wrong.objections[0].end <= len(mutant.wrong)
+
+
+@pytest.mark.parametrize(
+    ("judge", "data"),
+    [
+        (mqtt.judge, mqtt_mutants.connect(3, name="MQIsdp") + mqtt_mutants.packet(0xC0)),
+        (zmtp.judge, edited(zmtp_mutants.NULL, 10, b"\2")),
+        # A key and a version that kafka-python does not have, and a version that its schema has left behind.
+        (kafka.judge, edited(kafka_mutants.METADATA, 4, b"\0\xc8")),
+        (kafka.judge, edited(kafka_mutants.METADATA, 6, b"\0\x63")),
+        (kafka.judge, kafka_mutants.resized(kafka_mutants.produce(2, b"") + b"\0")),
+    ],
+)
+def test_what_nobody_can_judge_breaks_no_rule(judge: Callable[[bytes], Outcome], data: bytes) -> None:
+    outcome = judge(data)
+    assert outcome.objections == []
+    assert len(outcome.unjudged) == 1
 
 
 def test_every_rule_has_a_mutant() -> None:
