@@ -103,20 +103,11 @@ def _evidence(cell: CellResult, kind: str) -> Iterator[str]:
 def _judge(folder: Path, cell: CellResult, doubts: dict[str, list[Doubt]]) -> WireJudgement:
     notes, dialect = _Notes(), cell.key.dialect
     for file in _evidence(cell, "capture"):
-        if not (folder / file).is_file():
-            continue
-        recording = read(folder / file)
-        if recording.port not in _PORTS and recording.port != _HTTP:
-            carried = "DTLS, and encrypted" if recording.port == _DTLS else f"port {recording.port}"
-            notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
-        elif dialect in _STREAMS:
-            for conversation in recording.conversations:
-                _stream(notes, dialect, file, recording, conversation)
-        else:
-            _messages(notes, dialect, file, recording.datagrams)
-        for found in doubts.get(file, ()):
-            if found.end == (recording.crate if dialect in _STREAMS else _end(dialect)):
-                notes.doubt("tshark", file, found.packet, found.says)
+        if (folder / file).is_file():
+            try:
+                _capture(notes, dialect, folder, file, doubts.get(file, ()))
+            except Exception as error:  # a bug of ours must cost this judgement, and neither the run nor the crate
+                notes.doubt("rules", file, 0, f"the oracle failed: {type(error).__name__}: {error}")
     for log in _evidence(cell, "broker log"):
         if notes.clients and (folder / log).is_file():
             text = (folder / log).read_text(encoding="utf-8", errors="replace")
@@ -125,6 +116,21 @@ def _judge(folder: Path, cell: CellResult, doubts: dict[str, list[Doubt]]) -> Wi
                     notes.add(Finding("peer", said.rule, said.clause, said.says, log, 0, certain=True))
     findings = _weighed(notes.findings)
     return WireJudgement(cell.key, _verdict(notes.frames, findings), notes.frames, findings)
+
+
+def _capture(notes: _Notes, dialect: Dialect, folder: Path, file: str, doubts: Iterable[Doubt]) -> None:
+    recording = read(folder / file)
+    if recording.port not in _PORTS and recording.port != _HTTP:
+        carried = "DTLS, and encrypted" if recording.port == _DTLS else f"port {recording.port}"
+        notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
+    elif dialect in _STREAMS:
+        for conversation in recording.conversations:
+            _stream(notes, dialect, file, recording, conversation)
+    else:
+        _messages(notes, dialect, file, recording.datagrams)
+    for found in doubts:
+        if found.end == (recording.crate if dialect in _STREAMS else _end(dialect)):
+            notes.doubt("tshark", file, found.packet, found.says)
 
 
 def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, conversation: Conversation) -> None:

@@ -195,6 +195,17 @@ def test_the_brokers_log_is_read_for_the_crates_own_clients(tmp_path: Path) -> N
         assert [(f.file, f.packet) for f in judgement.findings] == ([("broker.log", 0)] if client == "c" else [])
 
 
+def test_a_fault_of_the_oracle_costs_its_judgement_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: bytes) -> None:
+        raise KeyError("of ours")
+
+    _record(tmp_path / "wire.pcapng", 1883, ("a", mqtt_mutants.OLD))
+    monkeypatch.setitem(batch._STREAMS, Dialect.MQTT_3_1_1, fails)
+    judgement = _judge(tmp_path, Dialect.MQTT_3_1_1)
+    assert judgement.verdict is WireVerdict.INCONCLUSIVE
+    assert judgement.findings[0].says == "the oracle failed: KeyError: 'of ours'"
+
+
 def test_the_record_says_what_each_source_was(tmp_path: Path) -> None:
     record = batch.judge_run(tmp_path, [], lambda text: None)
     assert isinstance(record, OracleRecord)
