@@ -14,7 +14,7 @@ from harness.matrix import SECTIONS, Cell, Matrix, Row
 from harness.model import NO_PEER, BrokerLine, CellKey, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
 
 #: Raised whenever a rule changes, so that advice of different runs can be told apart.
-VERSION = 1
+VERSION = 2
 
 #: What users of a protocol expect of every crate that speaks it.
 _BASE = "base"
@@ -120,8 +120,13 @@ class Rule:
     find: Callable[[Case], Iterable[Reason]]
 
 
+def _is_asked_of_all(cell: Cell) -> bool:
+    secures = cell.scenario.consequence is Consequence.SECURITY
+    return cell.scenario.level is Level.CORE and (cell.scenario.capability == _BASE or secures)
+
+
 def _is_required(cell: Cell) -> bool:
-    return cell.scenario.level is Level.CORE and (cell.scenario.capability == _BASE or _secures(cell))
+    return _is_asked_of_all(cell) and not cell.only_malformed
 
 
 def _retired(case: Case) -> Iterable[Reason]:
@@ -151,7 +156,7 @@ def _fails_security(case: Case) -> Iterable[Reason]:
 def _is_unmeasured(case: Case) -> Iterable[Reason]:
     if not case.crate.has_probe:
         yield Reason("no probe is written yet")
-    elif not any(cell.measured for cell in case.required):
+    elif not any(cell.measured and _is_asked_of_all(cell) for cell in case.maintained):
         yield Reason("no core cell was measured on a release line that is maintained")
     else:
         for verdict in dict.fromkeys(cell.verdict for cell in case.required if cell.verdict in _OPEN):
@@ -163,8 +168,12 @@ def _is_unmeasured(case: Case) -> Iterable[Reason]:
 
 
 def _costs(case: Case) -> Iterable[Reason]:
-    costly = [cell for cell in case.further if cell.scenario.consequence in _COSTLY]
+    costly = [cell for cell in case.further if cell.consequence in _COSTLY]
     yield from _causes([cell for cell in costly if cell.verdict.is_red or cell.result.flaky], case)
+
+
+def _sends_malformed(case: Case) -> Iterable[Reason]:
+    yield from _causes([cell for cell in case.further if cell.only_malformed], case)
 
 
 def _lacks_security(case: Case) -> Iterable[Reason]:
@@ -187,7 +196,7 @@ def _is_assembled(case: Case) -> Iterable[Reason]:
 def _other_lacks(case: Case) -> Iterable[Reason]:
     others = [cell for cell in case.further if not _secures(cell)]
     yield from _causes(
-        [cell for cell in others if cell.verdict.is_red and cell.scenario.consequence not in _COSTLY], case
+        [c for c in others if c.verdict.is_red and c.consequence not in _COSTLY and not c.only_malformed], case
     )
     yield from _lacks(others)
 
@@ -225,6 +234,11 @@ RULES = (
         Recommendation.WITH_CAVEATS,
         "Another cell is red, or gave different results, whose failure costs messages, doubles them or hangs.",
         _costs,
+    ),
+    Rule(
+        Recommendation.WITH_CAVEATS,
+        "It does what is asked, and sends a malformed frame, which the peer puts up with and another may not.",
+        _sends_malformed,
     ),
     Rule(Recommendation.WITH_CAVEATS, "It lacks something of security.", _lacks_security),
     Rule(Recommendation.WITH_CAVEATS, "A core cell needed other settings than the crate's defaults.", _needs_options),
@@ -302,26 +316,32 @@ def _standing(advice: Advice) -> tuple[bool, int, int, bool, int]:
 
 
 def _secures(cell: Cell) -> bool:
-    return cell.scenario.consequence is Consequence.SECURITY
+    return cell.consequence is Consequence.SECURITY
 
 
 def _causes(cells: Sequence[Cell], case: Case) -> Iterable[Reason]:
     """One reason for each defect; cells of no known defect go by their scenario. The costliest comes first."""
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(cell.defect or cell.scenario.title, []).append(cell)
+        groups.setdefault(cell.defect or _undiagnosed(cell), []).append(cell)
     found = sorted(groups.items(), key=lambda group: (min(map(_cost, group[1])), -len(group[1])))
     for name, inside in found:
-        said = name if inside[0].defect else f"fails where this is asked: {name.rstrip('.')}"
         where = _where(inside, case)
         yield Reason(
-            f"{said} ({_cells(len(inside), 'cell')}, {inside[0].scenario.consequence}{where})",
+            f"{name} ({_cells(len(inside), 'cell')}, {inside[0].consequence}{where})",
             tuple(cell.key for cell in inside),
         )
 
 
+def _undiagnosed(cell: Cell) -> str:
+    """What is said of a red cell of no known defect."""
+    if cell.only_malformed and cell.wire is not None and cell.wire.malformed is not None:
+        return f"breaks a rule for frames: {cell.wire.malformed.says}"
+    return f"fails where this is asked: {cell.scenario.title.rstrip('.')}"
+
+
 def _cost(cell: Cell) -> int:
-    return _WORST_FIRST.index(cell.scenario.consequence)
+    return _WORST_FIRST.index(cell.consequence)
 
 
 def _where(inside: Sequence[Cell], case: Case) -> str:

@@ -126,6 +126,7 @@ class Relay:
         server_port: int,
         listen: tuple[str, int] = ("127.0.0.1", 0),
         tls: ssl.SSLContext | None = None,
+        served_by_crate: bool = False,
     ) -> None:
         """Start listening.
 
@@ -138,10 +139,13 @@ class Relay:
             listen: where to listen; port 0 lets the system pick one. Who listens at 127.0.0.1 listens at ::1 too,
                 where this machine has that, so that `localhost` leads here whatever it means.
             tls: ends the client's TLS here; the peer and the capture get what was encrypted.
+            served_by_crate: for the capture, whether the peer is the crate's and the client somebody else.
         """
         self._loop = loop
         self._upstream = upstream
-        self._capture = Capture(capture, f"relay to port {server_port}")
+        self._capture = Capture(
+            capture, f"relay to port {server_port}{', served by the crate' if served_by_crate else ''}"
+        )
         self._client_address = client_address
         self._server_port = server_port
         self._tls = tls

@@ -29,7 +29,9 @@ class _Expect(BaseModel):
     review: datetime.date
     defect: str = ""
     issue: str = ""
-    judge: Literal["", "clause"] = ""
+    judge: Literal["", "clause", "oracle"] = Field(
+        "", description="who decides where the control or the scenario cannot"
+    )
     witness: str = ""
     may_also: list[Verdict] = []
 
@@ -56,7 +58,7 @@ def load(folder: Path) -> dict[CellKey, Expectation]:
                 raise ConfigError(path, f"expect[{index}].verdict", f"is '{entry.verdict}'; expected one of {red}")
             if Verdict.BROKEN in entry.may_also:
                 raise ConfigError(path, f"expect[{index}].may_also", "has broken, which is never the crate's")
-            if entry.judge and not entry.witness:
+            if entry.judge == "clause" and not entry.witness:
                 raise ConfigError(path, f"expect[{index}].witness", 'is missing; judge = "clause" names who passes')
             for expectation in _cells(path, file.dialect, entry):
                 if expectation.key in found:

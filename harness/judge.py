@@ -21,7 +21,6 @@ from harness.model import (
     BrokerLine,
     CellKey,
     CellResult,
-    Change,
     Crate,
     Dialect,
     Evidence,
@@ -30,6 +29,7 @@ from harness.model import (
     Scenario,
     Verdict,
 )
+from harness.standing import standing
 
 #: Event-loop lag of ours, in seconds, from which on nothing bad can be said about a crate.
 _LAG_LIMIT = 1.0
@@ -195,7 +195,9 @@ def _result(
     if control is not None:
         shown = tuple(replace(item, kind=f"control's {item.kind}") for item in control.evidence)
         attempts = [*attempts[:-1], replace(attempts[-1], evidence=attempts[-1].evidence + shown)]
-    change, reason = _change(question, verdict, reason)
+    change, reason = standing(
+        question.crate, question.scenario, question.expectation, verdict, reason, is_open=question.is_open
+    )
     return CellResult(
         key=question.key,
         verdict=verdict,
@@ -232,31 +234,6 @@ def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
         f"{setting.name} = {setting.value} (default {setting.default}, {setting.source})"
         for setting in bench.hello(crate).settings
     )
-
-
-def _change(question: Question, verdict: Verdict, reason: str) -> tuple[Change, str]:
-    """How the cell stands to what is expected of it, and the reason with what that adds."""
-    expectation = question.expectation
-    if verdict in (Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN):
-        return Change.UNMEASURED, reason
-    if expectation is not None and verdict in expectation.may_also:
-        return Change.AS_EXPECTED, f"{reason} (this cell is known to end in {expectation.verdict} too)"
-    if verdict is Verdict.PASS:
-        works = [feature for feature in question.scenario.features if question.crate.lacks(feature)]
-        if works:
-            return Change.STALE, f"works, though crates.toml declares {', '.join(works)} as unsupported"
-        if expectation is not None:
-            return Change.STALE, f"passes, though {expectation.file} expects {expectation.verdict}"
-        return Change.AS_EXPECTED, reason
-    if not verdict.is_red:
-        if expectation is not None:
-            return Change.STALE, f"{reason}; {expectation.file} expects {expectation.verdict}"
-        return Change.AS_EXPECTED, reason
-    if expectation is None:
-        return Change.OPEN if question.is_open else Change.UNEXPECTED, reason
-    if expectation.verdict is verdict and expectation.observed in reason:
-        return Change.AS_EXPECTED, reason
-    return Change.UNEXPECTED, f"{reason} (expected was {expectation.verdict}: {expectation.observed})"
 
 
 def _is_expected(expectation: Expectation | None, outcome: Attempt) -> bool:

@@ -19,6 +19,7 @@ from harness.model import (
     CellResult,
     Change,
     Claim,
+    Consequence,
     Crate,
     Dialect,
     Expectation,
@@ -28,7 +29,9 @@ from harness.model import (
     Verdict,
 )
 from harness.snapshot import Snapshot
+from harness.standing import with_wire
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.wellformed import OracleRecord, WireJudgement
 
 #: The protocols, each with its dialects; every one is a section of the matrix with columns of its own. The two versions
 #: of MQTT share most columns, and most crates speak one of them: side by side, half of the table would be empty.
@@ -89,6 +92,10 @@ class Cell:
     expectation: Expectation | None
     measured: bool
     selected: bool = True
+    #: What the oracle says of the frames that the crate sent; null where it was not asked.
+    wire: WireJudgement | None = None
+    #: True where the scenario passed, and a malformed frame alone makes the cell red.
+    only_malformed: bool = False
 
     @property
     def key(self) -> CellKey:
@@ -102,8 +109,13 @@ class Cell:
 
     @property
     def required(self) -> bool:
-        """True where users of the protocol rely on it."""
-        return self.scenario.level is Level.CORE
+        """True where users of the protocol rely on it; they do not rely on frames, where what is asked works."""
+        return self.scenario.level is Level.CORE and not self.only_malformed
+
+    @property
+    def consequence(self) -> Consequence:
+        """What the failure costs: where what is asked works and a frame is malformed, other peers may not take it."""
+        return Consequence.INTEROP if self.only_malformed else self.scenario.consequence
 
     @property
     def defect(self) -> str:
@@ -229,6 +241,8 @@ class Matrix:
     cells: tuple[Cell, ...]
     changes: Changes
     selected: int
+    #: The oracle's sources: the version of each, or why it was not there; empty where the oracle was not asked.
+    sources: Mapping[str, str]
     baseline: Snapshot | None = None
     probes: tuple[ProbeSource, ...] = ()
     statements: tuple[Statement, ...] = ()
@@ -239,8 +253,10 @@ class Matrix:
         return tuple(defect for row in self.rows for defect in row.defects)
 
 
-def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
+def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleRecord | None = None) -> Matrix:
     """The matrix of a run; planned cells without an outcome are filled in as not run.
+
+    Where `oracle` found a malformed frame in a cell that passed, the cell fails.
 
     Raises:
         UsageError: an outcome is not of this plan, or the plan names a crate or scenario that it does not describe.
@@ -252,6 +268,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
     crates = {(crate.name, crate.version): crate for crate in plan.crates}
     scenarios = {(scenario.dialect, scenario.id): scenario for scenario in plan.scenarios}
     expectations = {expectation.key: expectation for expectation in plan.expectations}
+    judgements = {judgement.key: judgement for judgement in oracle.cells} if oracle else {}
     made = []
     for planned in plan.cells:
         key = planned.key
@@ -259,8 +276,10 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         if crate is None or scenario is None:
             raise UsageError(f"the run's plan has the cell {key} but not its crate or scenario; start a new run")
         known = expectations.get(key)
-        result = results.get(key) or _filled(planned, crate, scenario, known)
-        made.append(Cell(result, scenario, known, measured=key in results, selected=planned.selected))
+        said, wire = results.get(key) or _filled(planned, crate, scenario, known), judgements.get(key)
+        result = said if wire is None else with_wire(said, wire, crate, scenario, known)
+        changed = result.verdict is not said.verdict
+        made.append(Cell(result, scenario, known, key in results, planned.selected, wire, only_malformed=changed))
     columns = _columns(plan.scenarios)
     by_crate: dict[tuple[str, str], list[Cell]] = {}
     for cell in made:
@@ -279,6 +298,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult]) -> Matrix:
         baseline=plan.baseline,
         probes=plan.probes,
         statements=plan.statements,
+        sources=oracle.sources if oracle else {},
     )
 
 

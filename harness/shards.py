@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from harness.errors import UsageError
 from harness.model import BrokerLine, CellResult, Crate
 from harness.store import Plan, RunInfo
+from harness.wellformed import OracleRecord
 
 _TEXT = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 
@@ -35,6 +36,8 @@ class Part:
     info: RunInfo
     plan: Plan
     cells: Sequence[CellResult]
+    #: What the oracle said of its frames; null where it was not asked.
+    judged: OracleRecord | None = None
 
     @property
     def shard(self) -> Shard:
@@ -109,7 +112,16 @@ def merge(parts: Sequence[Part]) -> tuple[Part, tuple[Shard, ...]]:
         raise UsageError(f"shard {Shard(twice[0], first.shard.of)} is there twice; name one folder of each")
     missing = tuple(Shard(number, first.shard.of) for number in range(1, first.shard.of + 1) if number not in numbers)
     plan = replace(first.plan, cells=tuple(replace(cell, selected=cell.shard > 0) for cell in first.plan.cells))
-    return Part(_header(ordered), plan, [cell for part in ordered for cell in part.cells]), missing
+    cells = [cell for part in ordered for cell in part.cells]
+    return Part(_header(ordered), plan, cells, _judged(ordered)), missing
+
+
+def _judged(parts: Sequence[Part]) -> OracleRecord | None:
+    records = [part.judged for part in parts if part.judged is not None]
+    if not records:
+        return None
+    sources = {name: version for record in records for name, version in record.sources.items()}
+    return OracleRecord(sources, tuple(cell for record in records for cell in record.cells))
 
 
 def _compared(one: Part, other: Part) -> Iterable[tuple[str, object, object]]:

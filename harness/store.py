@@ -3,6 +3,7 @@
 run.json      who, when, where, with what        (written at the start, completed at the end)
 plan.json     every cell of the profile, selected or not, with its scenario
 cells.jsonl   one line a cell, appended as it ends
+oracle.json   what the frames were that the crates sent      (written once the cells ended)
 evidence/     transcripts, broker logs, captures
 leases/       what the workers share while the run lives
 """
@@ -21,6 +22,7 @@ from harness.authors import ProbeSource, Statement
 from harness.errors import HarnessFault, UsageError
 from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario
 from harness.snapshot import Snapshot
+from harness.wellformed import OracleRecord
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ _T = TypeVar("_T")
 _RUN = TypeAdapter(RunInfo)
 _PLAN = TypeAdapter(Plan)
 _CELL = TypeAdapter(CellResult)
+_ORACLE = TypeAdapter(OracleRecord)
 
 
 class RunFolder:
@@ -119,6 +122,14 @@ class RunFolder:
             UsageError: the run ended before anything was collected, or this is no run's folder.
         """
         return self._read("plan.json", _PLAN)
+
+    def write_oracle(self, record: OracleRecord) -> None:
+        """Write what the oracle says, replacing an earlier judgement."""
+        self._write("oracle.json", _ORACLE, record)
+
+    def read_oracle(self) -> OracleRecord | None:
+        """What the oracle says; null where it was not asked: the run ended before, or is older than the oracle."""
+        return self._read("oracle.json", _ORACLE) if (self.path / "oracle.json").exists() else None
 
     def append(self, line: str) -> None:
         """Append one cell, as `encode_cell` made it, and have it on the disk before returning.

@@ -90,29 +90,55 @@ def _without_host(message: str) -> str:
     return message.rstrip('")').rsplit(": ", 1)[-1]
 
 
+def tool(client: docker.DockerClient, name: str, suite: Suite, say: Callable[[str], None]) -> str:
+    """The tag of an image with a program of Debian's, as compose/<name>/Dockerfile has it; made where it is not there.
+
+    Raises:
+        Unavailable: it cannot be built on this machine.
+    """
+    folder = COMPOSE / name
+    tag = f"iotyet/{name}:{suite}-{_content_hash(folder)}"
+    _built(client, tag, suite, "Dockerfile", lambda: contextlib.nullcontext(folder), f"building {name}", say)
+    return tag
+
+
 def _local(client: docker.DockerClient, line: BrokerLine, suite: Suite, say: Callable[[str], None], note: str) -> Image:
     folder = COMPOSE / line.broker
     tag = f"iotyet/{line.broker}:{line.line}-{suite}-{_content_hash(folder)}"
-    with FileLock(_lock_file(f"image-{line.broker}-{line.line}")):
-        try:
-            image = client.images.get(tag)
-        except docker.errors.ImageNotFound:
-            say(f"{note}; building {line.id} on this machine instead")
-            base = _ensure_base(client, suite, say)
-            try:
-                with _context(folder, line) as path:
-                    image, _ = client.images.build(
-                        path=str(path),
-                        dockerfile=line.recipe,
-                        tag=tag,
-                        buildargs={"BASE": base},
-                        network_mode="host",
-                        rm=True,
-                        forcerm=True,
-                    )
-            except (docker.errors.BuildError, docker.errors.APIError) as error:
-                raise Unavailable(f"{line.id} cannot be built on this machine: {error}") from error
+    what = f"{note}; building {line.id} on this machine instead"
+    image = _built(client, tag, suite, line.recipe, lambda: _context(folder, line), what, say)
     return Image("docker, built here", tag, str(image.id), note)
+
+
+def _built(
+    client: docker.DockerClient,
+    tag: str,
+    suite: Suite,
+    recipe: str,
+    context: Callable[[], contextlib.AbstractContextManager[Path]],
+    what: str,
+    say: Callable[[str], None],
+) -> DockerImage:
+    """The image `tag`, from the cache or from the Dockerfile `recipe` of the folder that `context` opens."""
+    with FileLock(_lock_file(f"image-{tag.replace('/', '-').replace(':', '-')}")):
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            return client.images.get(tag)
+        say(what)
+        base = _ensure_base(client, suite, say)
+        try:
+            with context() as path:
+                image, _ = client.images.build(
+                    path=str(path),
+                    dockerfile=recipe,
+                    tag=tag,
+                    buildargs={"BASE": base},
+                    network_mode="host",
+                    rm=True,
+                    forcerm=True,
+                )
+        except (docker.errors.BuildError, docker.errors.APIError) as error:
+            raise Unavailable(f"{tag} cannot be built on this machine: {error}") from error
+        return image
 
 
 @contextlib.contextmanager

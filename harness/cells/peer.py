@@ -155,6 +155,7 @@ class PeerCell(Cell):
         *,
         listen: tuple[str, int] = ("127.0.0.1", 0),
         tls: ssl.SSLContext | None = None,
+        served_by_crate: bool = False,
     ) -> Relay:
         """A relay of the attempt's own, until its end.
 
@@ -162,7 +163,7 @@ class PeerCell(Cell):
             name: part of the capture's name; empty for the usual one.
             port: the peer's port on 127.0.0.1.
             server_port: the protocol's canonical port, for the capture.
-            listen, tls: as `Relay` has them.
+            listen, tls, served_by_crate: as `Relay` has them.
         """
         self._relays[name] = Relay(
             self._bench.relays,
@@ -172,6 +173,7 @@ class PeerCell(Cell):
             server_port=server_port,
             listen=listen,
             tls=tls,
+            served_by_crate=served_by_crate,
         )
         return self._relays[name]
 

@@ -51,6 +51,8 @@ class ZmtpCell(PeerCell):
         self.peer = peer
         #: The reference's context, in this process.
         self.reference = Context()
+        #: Endpoints that the crate's sockets bound: captures say on which side of a relay the crate is.
+        self.bound_by_crate: set[str] = set()
 
     def new_name(self, who: str) -> str:
         """A name that is unique in this attempt."""
@@ -94,7 +96,7 @@ class ZmtpCell(PeerCell):
         """A relay to whoever is, or will be, bound at this tcp endpoint on 127.0.0.1."""
         port = int(endpoint.rpartition(":")[2])
         name = f"{len(self._relays) + 1}" if self._relays else ""
-        return self._open_relay(name, port, CANONICAL_PORT)
+        return self._open_relay(name, port, CANONICAL_PORT, served_by_crate=endpoint in self.bound_by_crate)
 
     def ipc_endpoint(self) -> str:
         """A Unix socket of the attempt's own; its path keeps far below the 107 characters that the system allows."""

@@ -85,6 +85,7 @@ class ZmtpSocket:
         """Bind; returns the endpoint in effect."""
         request = zmtp.BindRequest(socket=self.name, endpoint=endpoint)
         bound: str = self.client.call("bind", request, f"{endpoint} is bound")["endpoint"]
+        self._cell.bound_by_crate.add(bound)
         return bound
 
     def connect(self, endpoint: str) -> None:

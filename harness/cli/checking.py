@@ -13,10 +13,10 @@ import click
 from harness.catalog import load_crates, pick_crates
 from harness.cli.authoring import check_path
 from harness.cli.bisecting import check_range
-from harness.cli.group import cli, say
+from harness.cli.group import cli, matrix_of, say
 from harness.cli.running import Asked, complete, measure, need_cargo
 from harness.errors import Unavailable, UsageError
-from harness.matrix import EXIT_UNMEASURED, Matrix, Row, build
+from harness.matrix import EXIT_UNMEASURED, Matrix, Row
 from harness.model import Crate, Kind, Profile, Role
 from harness.paths import REPORTS
 from harness.probes import advisories
@@ -181,5 +181,5 @@ def _newest_whole_run() -> Matrix | None:
         with contextlib.suppress(UsageError):
             info = folder.read_run()
             if info.exit is not None and not info.selection:
-                return build(info, folder.read_plan(), folder.read_cells())
+                return matrix_of(folder)
     return None

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from harness import matrix
 from harness import snapshot as snapshots
-from harness.cli.group import cli, say
+from harness.cli.group import cli, matrix_of, say
 from harness.diff import Kind, compare, snapshot
 from harness.errors import UsageError
 from harness.matrix import EXIT_DIFFERS, EXIT_OK
@@ -76,4 +75,4 @@ def _load(path: Path) -> Snapshot:
 
 
 def _of_run(folder: RunFolder) -> Snapshot:
-    return snapshot(matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells()))
+    return snapshot(matrix_of(folder))

@@ -7,8 +7,10 @@ import sys
 import click
 from rich.console import Console
 
+from harness import matrix
 from harness.matrix import Matrix
 from harness.report import console as console_report
+from harness.store import RunFolder
 
 #: Columns that the printed matrix needs.
 _CONSOLE_WIDTH = 116
@@ -20,12 +22,21 @@ def say(text: str) -> None:
     print(f"iotyet: {text}", file=sys.stderr, flush=True)
 
 
-def print_matrix(matrix: Matrix) -> None:
+def matrix_of(folder: RunFolder) -> Matrix:
+    """What a run's folder comes to.
+
+    Raises:
+        UsageError: it is no run's, or not a whole one.
+    """
+    return matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle())
+
+
+def print_matrix(built: Matrix) -> None:
     """Print the matrix on standard output."""
     console = Console()
     # A narrow table would lose columns; a long line that wraps loses nothing.
     console.width = max(console.width, _CONSOLE_WIDTH)
-    console.print(console_report.render(matrix))
+    console.print(console_report.render(built))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

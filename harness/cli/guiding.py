@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from harness import matrix
 from harness.catalog import load_crates, load_guide_links
-from harness.cli.group import cli, say
+from harness.cli.group import cli, matrix_of, say
 from harness.errors import UsageError
 from harness.guide.check import check
 from harness.guide.links import is_html, links_of
@@ -75,7 +74,7 @@ def suggest_patch(page: Path, base_url: str, run_folder: Path | None) -> int:
         )
     text = _read(page)
     folder = RunFolder(run_folder.resolve()) if run_folder else newest_whole_run(REPORTS / "runs")
-    built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
+    built = matrix_of(folder)
     say(f"as run {built.run.id} of the profile {built.run.profile} has it")
     name = page.name if page.is_absolute() or ".." in page.parts else page.as_posix()
     patch = suggest(name, text, built, base_url)

@@ -32,7 +32,9 @@ def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already; name a new folder")
     folders = [RunFolder(path.resolve()) for path in shards]
-    parts = [Part(folder.read_run(), folder.read_plan(), folder.read_cells()) for folder in folders]
+    parts = [
+        Part(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle()) for folder in folders
+    ]
     whole, missing = merge(parts)
     for shard in missing:
         say(f"shard {shard} is missing: its cells are not run")
@@ -46,7 +48,9 @@ def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool
     except (OSError, shutil.Error) as error:
         raise HarnessFault(f"{out} cannot be written: {error}") from error
     target.write_plan(whole.plan)
-    unfinished = matrix.build(whole.info, whole.plan, whole.cells)
+    if whole.judged is not None:
+        target.write_oracle(whole.judged)
+    unfinished = matrix.build(whole.info, whole.plan, whole.cells, whole.judged)
     code = matrix.exit_code(unfinished, interrupted=False, tolerate_unreachable=tolerate_unreachable)
     info = replace(whole.info, exit=code)
     target.write_run(info)

@@ -7,13 +7,33 @@ from pathlib import Path
 
 import click
 
-from harness import matrix, report
-from harness.cli.group import cli
+from harness import report
+from harness.cli.group import cli, matrix_of, say
 from harness.errors import UsageError
+from harness.oracle.batch import judge_run
 from harness.paths import REPORTS
 from harness.report import markdown
 from harness.report.publication import Publication
 from harness.store import RunFolder
+from harness.wellformed import WireVerdict
+
+
+@cli.command("oracle")
+@click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+def judge_again(runs: tuple[Path, ...]) -> None:
+    """Judge again what the crates sent in finished runs, from their captures; `iotyet report` then shows it.
+
+    Example: iotyet oracle reports/latest
+    """
+    for path in runs:
+        folder = RunFolder(path.resolve())
+        record = judge_run(folder.path, folder.read_cells(), say)
+        folder.write_oracle(record)
+        for verdict in WireVerdict:
+            click.echo(f"{sum(cell.verdict is verdict for cell in record.cells):6} cells: {verdict}")
+        for cell in record.cells:
+            if cell.malformed is not None:
+                click.echo(f"{cell.key}: {cell.malformed.says} ({cell.malformed.clause})")
 
 
 @cli.command("report")
@@ -30,7 +50,7 @@ def make_report(runs: tuple[Path, ...], commit_matrix: bool, base_url: str) -> N
     published = Publication(datetime.datetime.now(datetime.UTC).date(), base_url)
     for path in runs:
         folder = RunFolder(path.resolve())
-        built = matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells())
+        built = matrix_of(folder)
         click.echo(report.write(folder, built, published))
         if commit_matrix:
             (REPORTS / "MATRIX.md").write_text(markdown.render(built), encoding="utf-8")

@@ -20,6 +20,7 @@ from harness.catalog import covered, load_claims, load_crates, load_peers, pick_
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
 from harness.errors import AttemptError, UsageError
 from harness.model import BrokerLine, Crate, Profile, Role
+from harness.oracle.batch import judge_run
 from harness.paths import REPORTS, ROOT, SCENARIOS
 from harness.probes import registry
 from harness.session import RunSession
@@ -218,10 +219,14 @@ def complete(
     """Complete the run and write its report; returns the matrix, the report's first page and the exit code."""
     folder = session.folder
     plan, cells = folder.read_plan(), folder.read_cells()
+    if not interrupted:
+        with session.phase("oracle"):
+            folder.write_oracle(judge_run(folder.path, cells, say))
+    judged = folder.read_oracle()
     code = matrix.exit_code(
-        matrix.build(folder.read_run(), plan, cells), interrupted, tolerate_unreachable=tolerate_unreachable
+        matrix.build(folder.read_run(), plan, cells, judged), interrupted, tolerate_unreachable=tolerate_unreachable
     )
-    built = matrix.build(session.complete(None if interrupted else code), plan, cells)
+    built = matrix.build(session.complete(None if interrupted else code), plan, cells, judged)
     return built, report.write(folder, built), code
 
 

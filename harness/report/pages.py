@@ -28,6 +28,7 @@ from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
+from harness.report.wire import WireLines, wire_lines
 from harness.report.words import DIALECTS, ROLES, heading, red_cells, release, title, verdict_counts
 
 #: Characters of one text on a page; whole texts are in results.json.
@@ -157,6 +158,7 @@ class CellPage:
     control: Look | None
     control_reason: str
     expectation: ExpectationLines | None
+    wire: WireLines | None
     reproduce: str
     bug: str
     excerpt: str
@@ -233,6 +235,7 @@ def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript:
         control=look_of(result.control) if result.control else None,
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
+        wire=wire_lines(cell, matrix.sources, root),
         reproduce=visible(result.reproduce),
         bug=bug_report(matrix.run, row, cell, shown),
         excerpt=shown,
@@ -299,7 +302,7 @@ def _about(cell: Cell) -> Iterable[Fact]:
         ("Peer", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
         ("Level", scenario.level.value),
         ("Asked for by", scenario.requirement.value),
-        ("A failure costs", scenario.consequence.value),
+        ("A failure costs", cell.consequence.value),
         ("Needs", ", ".join((*scenario.needs, *scenario.features))),
         ("Deadline", f"{scenario.deadline:g} s"),
         ("Took", f"{result.seconds:.1f} s"),
@@ -323,6 +326,8 @@ def _control_reason(cell: Cell, row: Row) -> str:
     if known is not None and known.judge:
         witness = f" Witness: {known.witness}." if known.witness else ""
         return _long(f"No control: judged by the {known.judge}.{witness}")
+    if result.verdict.is_red and cell.wire is not None and cell.wire.malformed:
+        return "None: frames are judged by their clauses."
     if row.crate.role is Role.CONTROL:
         return "This is the control itself."
     return "Asked only where a cell is red." if cell.verdict is Verdict.PASS else "None on record."

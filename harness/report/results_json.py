@@ -34,6 +34,7 @@ def document(matrix: Matrix) -> shape.Results:
         defects=tuple(_defect(defect) for defect in matrix.defects),
         cells=tuple(_cell(cell) for cell in matrix.cells),
         claims=tuple(_claim(judged) for judged in judge(matrix, advices)),
+        oracle=dict(matrix.sources),
     )
 
 
@@ -178,6 +179,7 @@ def _cell(cell: Cell) -> shape.CellEntry:
         options=result.options,
         evidence=tuple(shape.EvidenceEntry.model_validate(e) for a in result.attempts for e in a.evidence),
         reproduce=result.reproduce,
+        wire=shape.WireEntry.model_validate(cell.wire) if cell.wire else None,
     )
 
 

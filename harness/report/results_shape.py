@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.advice import VERSION, Recommendation
 from harness.claims import Status
 from harness.model import Change, Consequence, Dialect, Kind, Level, Requirement, Role, Verdict
+from harness.wellformed import WireVerdict
 
 
 class Shape(BaseModel):
@@ -157,6 +158,27 @@ class AttemptEntry(Shape):
     evidence: tuple[EvidenceEntry, ...] = Field(description="What shows it.")
 
 
+class FindingEntry(Shape):
+    """An objection to a frame that the crate sent."""
+
+    source: str = Field(description="Who objects: rules, a third-party codec, tshark, or the peer.")
+    rule: str = Field(description="The rule that is broken; the source's name where it has no rules.")
+    clause: str = Field(description="The clause; empty where the source names none.")
+    says: str = Field(description="What is wrong.")
+    file: str = Field(description="The capture or the broker's log, relative to the run's folder.")
+    packet: int = Field(description="The packet with which the frame ends, as Wireshark counts; 0 in a log.")
+    certain: bool = Field(description="True where the frame is malformed by it.")
+    times: int = Field(description="Frames of this file that it was said of; the packet is the first one's.")
+
+
+class WireEntry(Shape):
+    """What the frames came to that the crate sent in a cell."""
+
+    verdict: WireVerdict = Field(description="What they came to.")
+    frames: int = Field(description="How many there were.")
+    findings: tuple[FindingEntry, ...] = Field(description="Objections, certain ones first, at most twelve.")
+
+
 class CellEntry(Shape):
     """Crate, broker line and scenario: the smallest thing that has a verdict."""
 
@@ -182,6 +204,7 @@ class CellEntry(Shape):
     options: tuple[str, ...] = Field(description="Settings of the crate that differ from its defaults.")
     evidence: tuple[EvidenceEntry, ...] = Field(description="The evidence of all attempts.")
     reproduce: str = Field(description="The command that runs this cell again.")
+    wire: WireEntry | None = Field(description="What its frames came to; null where the oracle was not asked.")
 
 
 class ClaimEntry(Shape):
@@ -205,3 +228,6 @@ class Results(Shape):
     defects: tuple[DefectEntry, ...]
     cells: tuple[CellEntry, ...]
     claims: tuple[ClaimEntry, ...]
+    oracle: dict[str, str] = Field(
+        description="What judged the frames: each source's version, or why it was unavailable; empty where nothing did."
+    )

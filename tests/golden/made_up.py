@@ -36,6 +36,7 @@ from harness.model import (
 from harness.report.publication import Publication
 from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = f"{SCRIPT} \x1b[31mred\x1b[0m \x1b]0;title\x07 a|b `c` \x00 \u202eevil"
@@ -309,9 +310,31 @@ PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE
 PUBLISHED = Publication(datetime.date(2026, 11, 23), "https://iot.example.org/matrix")
 
 
+def _oracle() -> OracleRecord:
+    """Frames of every verdict: one makes a cell fail that passed, another is in a cell that is red already."""
+    broken, red, cut = key("mqtt-one", "sends_user_properties"), key("mqtt-one", "receives"), key("paho", "receives")
+    clause, file = f"MQTT 5.0 [MQTT-3.1.0-1] {SCRIPT}", evidence_of(broken, 1)[1].path
+    rule = Finding("rules", "mqtt.utf-8", clause, f"strings are UTF-8; found: {HOSTILE}", file, 7, True, times=3)
+    refused = Finding("peer", "mqtt.refused", clause, "disconnected", evidence_of(red, 1)[0].path, 0, certain=True)
+    doubt = Finding("tshark", "tshark", "", f"Malformed Packet {SCRIPT}", "../outside.pcapng", 9, certain=False)
+    return OracleRecord(
+        {"rules": "98", "pika": "1.4.4", "tshark": f"unavailable: {HOSTILE}"},
+        (
+            WireJudgement(broken, WireVerdict.MALFORMED, 4, (rule, doubt)),
+            WireJudgement(red, WireVerdict.MALFORMED, 2, (refused,)),
+            WireJudgement(cut, WireVerdict.INCONCLUSIVE, 1, (doubt,)),
+            WireJudgement(key("mqtt-one", "connects", "0"), WireVerdict.WELL_FORMED, 2),
+            WireJudgement(key("mqtt-one", "connects", "1"), WireVerdict.NO_TRAFFIC, 0),
+        ),
+    )
+
+
+ORACLE = _oracle()
+
+
 def matrix() -> Matrix:
     """The made-up run's matrix."""
-    return build(RUN, PLAN, RESULTS)
+    return build(RUN, PLAN, RESULTS, ORACLE)
 
 
 def write_evidence(folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from syrupy.assertion import SnapshotAssertion
 
 from harness.matrix import Cell, Group, Row
+from harness.model import Verdict
 from harness.report.comparing import diff_context
 from harness.report.contexts import index_context
 from harness.report.guide import guide_context
@@ -51,6 +52,13 @@ def test_red_cell_with_an_expectation(snapshot: SnapshotAssertion) -> None:
     group, cell = _cell(row, lambda cell: cell.key.scenario == "receives")
     transcript = "\n".join(f"line {number} {made_up.HOSTILE}" for number in range(60))
     assert asdict(cell_context(MATRIX, row, group, cell, transcript)) == snapshot
+
+
+def test_cell_with_a_malformed_frame(snapshot: SnapshotAssertion) -> None:
+    row = _row("mqtt-one")
+    group, cell = _cell(row, lambda cell: cell.key.scenario == "sends_user_properties")
+    assert cell.verdict is Verdict.FAIL
+    assert asdict(cell_context(MATRIX, row, group, cell)) == snapshot
 
 
 def test_flaky_cell(snapshot: SnapshotAssertion) -> None:

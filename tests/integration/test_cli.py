@@ -20,6 +20,8 @@ from harness.liveness import RunLock
 from harness.model import NO_PEER, CellKey
 from harness.paths import ROOT
 from harness.paths import SCENARIOS as REAL_SCENARIOS
+from harness.store import RunFolder
+from harness.wellformed import WireVerdict
 from tests.command_line import CommandLine, command_line
 from tests.integration.checkout import Checkout, await_that, digests
 
@@ -277,6 +279,19 @@ def test_a_report_can_be_made_again_and_is_the_same_to_the_byte(finished: Checko
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == str(copy / "index.html")
     assert digests(copy) == before
+
+
+def test_a_finished_run_can_be_judged_again(finished: Checkout, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.run.path, copy)
+    (copy / "oracle.json").unlink()
+    run = finished.iotyet("oracle", str(copy))
+    assert run.returncode == 0
+    first, again = finished.run.read_oracle(), RunFolder(copy).read_oracle()
+    assert first is not None
+    assert first == again
+    assert {cell.verdict for cell in first.cells} == {WireVerdict.WELL_FORMED}
+    assert f"{len(first.cells):6} cells: well-formed" in run.stdout
 
 
 def test_lists_are_data_on_standard_output(

@@ -12,6 +12,7 @@ from harness.advice import Advice, Recommendation, advise, decide, overall
 from harness.matrix import Matrix, build
 from harness.model import (
     NO_PEER,
+    Attempt,
     BrokerLine,
     CellKey,
     CellResult,
@@ -30,6 +31,7 @@ from harness.model import (
     Verdict,
 )
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 MQTT = Dialect.MQTT_3_1_1
 RUN = RunInfo("r", "2026-11-22T10:11:12Z", "default", "", "", False, {}, {}, "1")
@@ -57,7 +59,13 @@ def _scenario(
     return Scenario(name, MQTT, "group", capability, level, Requirement.MUST, consequence, f"It {name}.")
 
 
-def _matrix(*cells: tuple[Scenario, Verdict], crate: Crate = CRATE, line: BrokerLine = NEW, **more: object) -> Matrix:
+def _matrix(
+    *cells: tuple[Scenario, Verdict],
+    crate: Crate = CRATE,
+    line: BrokerLine = NEW,
+    oracle: OracleRecord | None = None,
+    **more: object,
+) -> Matrix:
     """A run of one crate in which these cells, and a core one that passes, were measured."""
     results = []
     every = [(PUBLISHED, Verdict.PASS), (_scenario("works"), Verdict.PASS), *cells]
@@ -75,7 +83,7 @@ def _matrix(*cells: tuple[Scenario, Verdict], crate: Crate = CRATE, line: Broker
         cells=tuple(PlannedCell(result.key, True, "") for result in results),
         expectations=(),
     )
-    return build(RUN, plan, results)
+    return build(RUN, plan, results, oracle)
 
 
 def _only(matrix: Matrix) -> Advice:
@@ -190,6 +198,21 @@ def test_cells_of_one_defect_are_one_reason() -> None:
     advice = _only(build(RUN, plan, results))
     assert [reason.text for reason in advice.reasons] == ["it does wrong (3 cells, interop)"]
     assert len(advice.reasons[0].cells) == 3
+
+
+@pytest.mark.parametrize("consequence", list(Consequence))
+@pytest.mark.parametrize("level", list(Level))
+def test_a_malformed_frame_is_a_caveat_where_what_is_asked_works(level: Level, consequence: Consequence) -> None:
+    """Neither a loss nor a breach: what the scenario is about was seen to work."""
+    scenario = _scenario("talks", level, consequence)
+    (judged,) = [cell for cell in _matrix((scenario, Verdict.PASS)).cells if cell.key.scenario == "talks"]
+    finding = Finding("rules", "r", "clause 1", "there is no filter", "wire.pcapng", 7, certain=True)
+    wire = OracleRecord({}, (WireJudgement(judged.key, WireVerdict.MALFORMED, 1, (finding,)),))
+    attempt = Attempt(Verdict.PASS, "", "as stated", 1.0)
+    advice = _only(_matrix((scenario, Verdict.PASS), oracle=wire, attempts=(attempt,)))
+    assert advice.recommendation is CAVEATS
+    assert advice.reasons[0].text == "breaks a rule for frames: there is no filter (1 cell, interop)"
+    assert "there is no filter" not in "".join(limit.text for limit in advice.limits)
 
 
 def test_no_probe_is_unknown() -> None:

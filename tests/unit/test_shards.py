@@ -36,7 +36,8 @@ def part(number: int) -> Part:
     )
     cells = [cell for cell in made_up.RESULTS if OWNERS[_id(cell.key)] == number]
     info = replace(made_up.RUN, id=f"run-{number}", shard=f"{number}/3", seconds=float(number), exit=number)
-    return Part(info, plan, cells)
+    judged = tuple(cell for cell in made_up.ORACLE.cells if OWNERS[_id(cell.key)] == number)
+    return Part(info, plan, cells, replace(made_up.ORACLE, cells=judged))
 
 
 PARTS = (part(2), part(3), part(1))
@@ -75,7 +76,8 @@ def test_the_sum_of_the_shards_is_the_whole_run() -> None:
     assert missing == ()
     assert whole.info.id == "run-1-merged"
     assert (whole.info.seconds, whole.info.exit, whole.info.shard) == (3.0, None, "")
-    built = build(replace(whole.info, id=made_up.RUN.id, seconds=made_up.RUN.seconds, exit=1), whole.plan, whole.cells)
+    info = replace(whole.info, id=made_up.RUN.id, seconds=made_up.RUN.seconds, exit=1)
+    built = build(info, whole.plan, whole.cells, whole.judged)
     assert results_json.render(built) == results_json.render(made_up.matrix())
 
 
@@ -140,6 +142,8 @@ def test_the_command_makes_a_folder_with_evidence_and_report(
         folder.write_plan(one.plan)
         for cell in one.cells:
             folder.append(encode_cell(cell))
+        assert one.judged is not None
+        folder.write_oracle(one.judged)
         names.append(str(folder.path))
     iotyet = command_line(monkeypatch, capsys)
     out = tmp_path / "merged"
@@ -147,7 +151,8 @@ def test_the_command_makes_a_folder_with_evidence_and_report(
     assert "iotyet: shard 3/3 is missing: its cells are not run" in err
     assert "Mqtt One" in shown
     merged = RunFolder(out)
-    built = build(merged.read_run(), merged.read_plan(), merged.read_cells())
+    built = build(merged.read_run(), merged.read_plan(), merged.read_cells(), merged.read_oracle())
+    assert any(cell.wire for cell in built.cells)
     assert status == merged.read_run().exit == matrix.exit_code(built, interrupted=False)
     assert sorted(path.name for path in merged.evidence.iterdir()) == ["of-1", "of-2"]
     assert (out / "index.html").is_file()
