@@ -7,6 +7,7 @@ The report has to be there in under 10 seconds, with an index of at most 300 KB.
 
 from __future__ import annotations
 
+import datetime
 import random
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from harness.model import (
 )
 from harness.paths import REPORTS
 from harness.report import FORMATS
+from harness.report.publication import Publication
 from harness.store import Plan, PlannedCell, RunInfo
 
 _PEERS = {
@@ -143,13 +145,14 @@ def main(crates: int, cells: int) -> None:
     """Print a table in Markdown."""
     run, plan, results = made_up(crates, cells)
     print(f"{len(plan.crates)} crates, {len(plan.cells)} cells\n\n| step | seconds |\n|---|---:|")
+    published = Publication(datetime.date(2026, 11, 23))
     began = started = time.monotonic()
     matrix = build(run, plan, results)
     print(f"| matrix | {time.monotonic() - started:.2f} |")
     with tempfile.TemporaryDirectory(dir=REPORTS) as name:
         for file, write in FORMATS:
             started = time.monotonic()
-            write(Path(name), matrix)
+            write(Path(name), matrix, published)
             print(f"| {file} | {time.monotonic() - started:.2f} |", flush=True)
         print(f"| whole | {time.monotonic() - began:.2f} |")
         print(f"\nindex.html has {(Path(name) / 'index.html').stat().st_size / 1000:.0f} KB")

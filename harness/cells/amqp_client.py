@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,11 @@ class AmqpClient(PeerClient):
         fields = {"routing_key": routing_key, "body": encode(body), **options}
         ok = self.call("publish", amqp.PublishRequest.model_validate(fields), "the publish completes", within=within)
         return bool(ok["confirmed"])
+
+    def begin_publish(self, routing_key: str, body: bytes) -> Callable[[float], object]:
+        """basic.publish; returns at once, with a function that waits for its end, given seconds."""
+        request = amqp.PublishRequest.model_validate({"routing_key": routing_key, "body": encode(body)})
+        return self.begin("publish", request, "the publish completes")
 
     def get(self, queue: str, **options: Any) -> Delivered | None:
         """basic.get; null where the queue is empty."""

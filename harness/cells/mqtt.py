@@ -37,8 +37,8 @@ class MqttCell(BrokerCell):
     many, more_than_a_window, more_than_packet_ids = 1000, 500, 70_000
     #: Connections one after the other, and seconds after which those that were made have to do.
     connections, connecting = 200, 30.0
-    #: Clients that publish at the same time, and seconds in which they have to be done.
-    publishers, publishing = 5, 30.0
+    #: Clients that publish at the same time, and seconds in which they or who publishes what it receives are done.
+    publishers, publishing = 5, 15.0
 
     _scripted: ScriptedBroker | None = None
 

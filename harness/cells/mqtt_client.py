@@ -142,6 +142,11 @@ class MqttClient(PeerClient):
         self._process.begin(mqtt.PublishAllRequest.model_validate(fields), op="publish_all")
         return self._finish("publish_all", f"all {len(payloads)} publishes at QoS {qos} complete, or end in an error")
 
+    def echo(self, topic: str, to: str, *, qos: int) -> None:
+        """From now on publish what comes under `topic` to `to`, where the crate hands messages over."""
+        request = mqtt.EchoRequest.model_validate({"topic": topic, "to": to, "qos": qos})
+        self.call("echo", request, "the client is ready to publish what it receives")
+
     def subscribe(
         self,
         *filters: str,

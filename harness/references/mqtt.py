@@ -219,6 +219,10 @@ class MqttReference:
         self._await_completion(info, STEP)
         return self._published.pop(info.mid, 0)
 
+    def hand_over(self, topic: str, payload: bytes, *, qos: int) -> None:
+        """Publish without waiting for anything, as callbacks have to."""
+        self._client.publish(topic, payload, qos)
+
     def publish_all(self, topic: str, payloads: Sequence[bytes], *, qos: int, within: float) -> None:
         """Publish in order without waiting in between, then wait until all are complete, given seconds."""
         infos = [self._client.publish(topic, payload, qos) for payload in payloads]

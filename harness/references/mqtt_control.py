@@ -30,6 +30,7 @@ class ControlClient:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._client: MqttReference | None = None
+        self._echo: mqtt.EchoRequest | None = None
 
     def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
         """CONNECT, up to CONNACK."""
@@ -47,7 +48,7 @@ class ControlClient:
             websocket=request.websocket,
             properties=request.properties,
         )
-        client.on_received = self.deliver
+        client.on_received = self.receive
         client.on_lost = lambda reason, code: self._events.add(
             "disconnected", mqtt.Disconnected(reason=reason, reason_code=code)
         )
@@ -67,9 +68,24 @@ class ControlClient:
         """Whom the client believes, and what it shows."""
         return client_context(tls)
 
-    def deliver(self, message: Received) -> None:
+    def receive(self, message: Received) -> None:
         """Called on paho's thread for each message."""
+        self.deliver(message)
+        if self._echo is not None and message.topic == self._echo.topic:
+            self.answer(self._echo, message)
+
+    def deliver(self, message: Received) -> None:
+        """Hand the message to the application."""
         self._events.add("message", as_event(message))
+
+    def answer(self, echo: mqtt.EchoRequest, message: Received) -> None:
+        """Publish from paho's callback, which may not wait for the end."""
+        self._connected().hand_over(echo.to, message.payload, qos=echo.qos)
+
+    def echo(self, request: mqtt.EchoRequest) -> Empty:
+        """From now on."""
+        self._echo = request
+        return Empty()
 
     def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
         """PUBLISH, up to PUBACK or PUBCOMP."""

@@ -4,6 +4,7 @@ index.html
 guide/index.html
 diff/index.html
 crate/<name>/index.html        <name>@<version> where that is not the catalogue's version
+badge/<name>.svg, .json         the same
 cell/<name>/<scenario>[-params]/<broker line, or `build`>/index.html
 """
 
@@ -41,6 +42,11 @@ DIFF_PAGE = "diff/index.html"
 def crate_page(handle: str) -> str:
     """The page of a crate, by its handle."""
     return f"crate/{slug(handle)}/index.html"
+
+
+def badge_file(handle: str, suffix: str) -> str:
+    """A crate's badge, by its handle."""
+    return f"badge/{slug(handle)}.{suffix}"
 
 
 def cell_page(crate: Crate, key: CellKey) -> str:

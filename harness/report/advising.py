@@ -100,7 +100,7 @@ def advice_badges(own: Sequence[Advice], page: str) -> tuple[AdviceBadge, ...]:
 def first_reasons(own: Iterable[Advice], row: Row, most: int) -> tuple[CellLink, ...]:
     """The first reasons of a crate's advice, each with a page that shows it."""
     found = [reason for advice in own for reason in advice.reasons]
-    page = f"{crate_page(row.crate.name)}#{_ANCHOR}"
+    page = f"{crate_page(row.crate.handle)}#{_ANCHOR}"
     measured = {cell.key for cell in row.cells if cell.measured}
     links = []
     for reason in found[:most]:

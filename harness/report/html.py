@@ -20,29 +20,31 @@ from harness.report.comparing import diff_context
 from harness.report.contexts import facts, index_context
 from harness.report.guide import guide_context
 from harness.report.pages import cell_context, crate_context, transcript_of
+from harness.report.publication import Publication, stale_from
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Bytes read from a transcript's end; more than its excerpt needs.
 _TAIL = 256 * 1024
 
 
-def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
+def pages(matrix: Matrix, evidence: Path, published: Publication) -> Iterator[tuple[str, str]]:
     """Address and text of every page, one after another.
 
     Args:
         matrix: what to show.
         evidence: the run's folder, which evidence paths are relative to; only transcripts are read.
+        published: when the report is made, and where it will be.
     """
-    for name in ("style.css", "filter.js"):
+    for name in ("style.css", "report.js"):
         yield name, (_TEMPLATES / name).read_text(encoding="utf-8")
-    render = _renderer(matrix)
+    render = _renderer(matrix, published)
     yield "index.html", render("index.html.j2", index_context(matrix))
     if matrix.baseline is not None:
         yield DIFF_PAGE, render("diff.html.j2", diff_context(matrix, matrix.baseline))
     yield GUIDE_PAGE, render("guide.html.j2", guide_context(matrix))
     for row in matrix.rows:
         yield from probe_files(matrix, row.crate)
-        yield crate_page(row.crate.handle), render("crate.html.j2", crate_context(matrix, row))
+        yield crate_page(row.crate.handle), render("crate.html.j2", crate_context(matrix, row, published))
         for group in row.groups:
             for cell in group.cells:
                 if cell.measured:
@@ -50,7 +52,7 @@ def pages(matrix: Matrix, evidence: Path) -> Iterator[tuple[str, str]]:
                     yield cell_page(row.crate, cell.key), render("cell.html.j2", context)
 
 
-def write(folder: Path, matrix: Matrix) -> None:
+def write(folder: Path, matrix: Matrix, published: Publication) -> None:
     """Write every page into a run's folder.
 
     Raises:
@@ -58,7 +60,7 @@ def write(folder: Path, matrix: Matrix) -> None:
         OSError: a page cannot be written.
     """
     written: set[str] = set()
-    for address, text in pages(matrix, folder):
+    for address, text in pages(matrix, folder, published):
         if address.lower() in written:
             raise HarnessFault(f"two pages of the report are called {address}; rename one of their scenarios")
         written.add(address.lower())
@@ -83,7 +85,7 @@ def _transcript(cell: Cell, folder: Path) -> str:
         return ""
 
 
-def _renderer(matrix: Matrix) -> Callable[[str, Any], str]:
+def _renderer(matrix: Matrix, published: Publication) -> Callable[[str, Any], str]:
     """What puts a context into a template; what all pages of a run share is made once."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -96,6 +98,8 @@ def _renderer(matrix: Matrix) -> Callable[[str, Any], str]:
     )
     macros: Any = environment.get_template("macros.html.j2").module
     environment.globals["footer"] = macros.fact_list(facts(matrix))
+    environment.globals["stale"] = published.is_stale(matrix.run)
+    environment.globals["stale_from"] = stale_from(matrix.run)
 
     def render(name: str, context: Any) -> str:
         # One level only: the parts stay objects with typed fields.

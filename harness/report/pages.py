@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from harness.advice import advise_row
 from harness.matrix import Cell, Group, Matrix, Row
 from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
-from harness.report.addresses import cell_page, crate_page, evidence_href, to_root
+from harness.report.addresses import badge_file, cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
 from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
+from harness.report.badges import snippets
 from harness.report.bug import bug_report
 from harness.report.contexts import (
     CrateGroup,
@@ -22,6 +23,7 @@ from harness.report.contexts import (
     peer_lines,
 )
 from harness.report.filters import FilterForm
+from harness.report.publication import Publication
 from harness.report.recorded import recorded
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
@@ -91,6 +93,8 @@ class CratePage:
     red: str
     defects: tuple[DefectLine, ...]
     lines: tuple[PeerLine, ...]
+    badge: str
+    snippets: tuple[tuple[str, str], ...]
     filters: FilterForm
     groups: tuple[CrateGroup, ...]
 
@@ -159,17 +163,18 @@ class CellPage:
     transcript: EvidenceLink | None
 
 
-def crate_context(matrix: Matrix, row: Row) -> CratePage:
+def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage:
     """What a crate's page says."""
     crate, page = row.crate, crate_page(row.crate.handle)
     known = recorded(matrix.run, crate)
+    advised = advise_row(row, matrix.lines)
     options = [one_line(option) for cell in row.cells for option in cell.result.options]
     return CratePage(
         root=to_root(page),
         name=title(crate),
         version=release(crate),
         look=LOOKS[row.summary.state],
-        advice=advice_sections(advise_row(row, matrix.lines), row),
+        advice=advice_sections(advised, row),
         author=statement_block(matrix, crate),
         probe=probe_block(matrix, crate),
         identity=tuple(_identity(row, repository(row, known))),
@@ -185,6 +190,8 @@ def crate_context(matrix: Matrix, row: Row) -> CratePage:
             for defect in row.defects
         ),
         lines=peer_lines(row),
+        badge=to_root(page) + badge_file(crate.handle, "svg") if advised else "",
+        snippets=snippets(crate, published) if advised else (),
         filters=crate_filters(row),
         groups=crate_groups(row, page),
     )

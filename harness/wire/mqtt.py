@@ -89,6 +89,17 @@ class PublishAllRequest(Strict):
     qos: Qos = 0
 
 
+class EchoRequest(Strict):
+    """From now on publish each message that comes under one topic to another; replies at once.
+
+    It is published where the crate hands messages over, its callback or its loop, as its documentation shows.
+    """
+
+    topic: str
+    to: str
+    qos: Qos = 0
+
+
 class Confirmation(Strict):
     """Whether the crate reported completion."""
 
@@ -158,6 +169,7 @@ VOCABULARY = Vocabulary(
         Operation("connect", ConnectRequest, ConnectReply),
         Operation("publish", PublishRequest, Acknowledgement),
         Operation("publish_all", PublishAllRequest, Confirmation),
+        Operation("echo", EchoRequest),
         Operation("subscribe", SubscribeRequest, Acknowledgement),
         Operation("unsubscribe", UnsubscribeRequest, Acknowledgement),
         Operation("disconnect", DisconnectRequest, Empty),

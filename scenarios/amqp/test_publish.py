@@ -13,6 +13,8 @@ from harness.scenario import scenario
 _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
 _CONFIRMS = "https://www.rabbitmq.com/docs/confirms#publisher-confirms"
 MEGABYTE = 1_000_000
+#: Connections at work at the same time, and messages of each.
+_PUBLISHERS, _EACH = 5, 10
 
 #: Every basic property; delivery mode 2 is persistent.
 PROPERTIES = {
@@ -202,3 +204,33 @@ def test_publishes_in_a_transaction(cell: AmqpCell) -> None:
     client.publish(cell.name("inbox"), kept)
     client.transaction("commit")
     cell.expect_received(reader, [Delivered(kept)], expected="the committed message alone arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[f"{_REFERENCE}#basic.publish", "AMQP 0-9-1, section 4.7"],
+    deadline=90.0,
+)
+def test_publishes_beside_others(cell: AmqpCell) -> None:
+    """Five connections publish ten messages each at the same time: all arrive once, those of each in its order."""
+    inbox = cell.name("inbox")
+    reader = cell.reference(queue=inbox)
+    wanted = [[cell.payload() for _ in range(_EACH)] for _ in range(_PUBLISHERS)]
+    clients = [cell.connected() for _ in wanted]
+    for bodies in zip(*wanted, strict=True):
+        finishing = [client.begin_publish(inbox, body) for client, body in zip(clients, bodies, strict=True)]
+        for finish in finishing:
+            finish(DELIVERY)
+    expected = f"all {_EACH} messages of each of {_PUBLISHERS} connections arrive once, in its order"
+    came: list[bytes] = []
+    while not all(bodies[-1] in came for bodies in wanted):
+        message = reader.take(cell.remaining(DELIVERY, expected))
+        if message is None:
+            break
+        came.append(message.body)
+    got = [[body for body in came if body in bodies] for bodies in wanted]
+    counts = ", ".join(f"{len(bodies)} ({len(set(bodies))} different)" for bodies in got)
+    cell.expect(got == wanted, expected=expected, observed=counts)

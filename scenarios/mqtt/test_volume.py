@@ -13,6 +13,8 @@ from harness.cells.peer import DELIVERY, listed
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
 
+#: Messages that come at once and are published again.
+_ECHOED = 30
 #: Messages of each client, where several are at work at the same time.
 _EACH = 20
 
@@ -184,3 +186,34 @@ def test_publishes_beside_others(cell: MqttCell, qos: int) -> None:
         got = {topic: list(dict.fromkeys(payloads)) for topic, payloads in got.items()}
     counts = ", ".join(f"{len(payloads)} ({len(set(payloads))} different)" for payloads in got.values())
     cell.expect(got == wanted, expected=expected, observed=f"of the clients came {counts}")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["MQTT-4.3.2-1", "MQTT-4.3.2-2"],
+    also={Dialect.MQTT_5: ["MQTT-4.3.2-1", "MQTT-4.3.2-4"]},
+    needs=[Need.SESSION],
+)
+def test_publishes_what_it_receives(cell: MqttCell) -> None:
+    """Thirty QoS 1 messages that come at once are published again where the crate hands them over; all come back."""
+    topic, back = cell.topic("in"), cell.topic("back")
+    reader = cell.reference(back)
+    client = cell.connected()
+    client.subscribe(topic, qos=1)
+    client.echo(topic, back, qos=1)
+    payloads = [cell.payload() for _ in range(_ECHOED)]
+    reader.publish_all(topic, payloads, qos=1, within=DELIVERY)
+    got: set[bytes] = set()
+    end = time.monotonic() + cell.publishing
+    while got != set(payloads) and time.monotonic() < end:
+        client.idle_through_errors(0.2)
+        while (message := reader.take(0)) is not None:
+            got.add(message.payload)
+    cell.expect(
+        got == set(payloads),
+        expected=f"all {_ECHOED} messages come back within {cell.publishing:g} s",
+        observed=f"{len(got & set(payloads))} came, and {len(got - set(payloads))} others",
+    )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,25 @@ from harness.report import write
 from harness.setup import find_browser
 from harness.store import RunFolder
 from tests.golden import made_up
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing: what is asked for is no news."""
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a folder that is published over HTTP."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -39,5 +62,5 @@ def report(made_up_matrix: Matrix, tmp_path_factory: pytest.TempPathFactory) -> 
     """The folder of its report."""
     folder = tmp_path_factory.mktemp("report")
     made_up.write_evidence(folder)
-    write(RunFolder(folder), made_up_matrix)
+    write(RunFolder(folder), made_up_matrix, made_up.PUBLISHED)
     return folder

@@ -160,7 +160,7 @@ def test_what_a_crate_prints_harms_nothing(context: BrowserContext, report: Path
     page.on("dialog", dismiss)
     page.goto((report / address).as_uri())
     assert dialogs == []
-    assert page.locator("script").count() == page.locator("script[src$='filter.js']").count()
+    assert page.locator("script").count() == page.locator("script[src$='report.js']").count()
     assert "alert(1)" in page.locator("main").inner_text() or address == PAGES["index"]
     # The page's policy would stop a script even if one were written into it.
     page.evaluate(_SCRIPT_OF_THE_PAGE)

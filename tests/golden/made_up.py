@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from harness.model import (
     Sourced,
     Verdict,
 )
+from harness.report.publication import Publication
 from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
 
@@ -303,6 +305,8 @@ STATEMENT = Statement(
     "mqtt-one", "2026-11-01", f"Jane {HOSTILE}", "https://example.org/1", f"It is fixed.\n\nSee {HOSTILE}"
 )
 PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE, (PROBE,), (STATEMENT,))
+#: The day after the run.
+PUBLISHED = Publication(datetime.date(2026, 11, 23), "https://iot.example.org/matrix")
 
 
 def matrix() -> Matrix:

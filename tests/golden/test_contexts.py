@@ -35,11 +35,11 @@ def test_diff(snapshot: SnapshotAssertion) -> None:
 
 
 def test_crate(snapshot: SnapshotAssertion) -> None:
-    assert asdict(crate_context(MATRIX, _row("mqtt-one"))) == snapshot
+    assert asdict(crate_context(MATRIX, _row("mqtt-one"), made_up.PUBLISHED)) == snapshot
 
 
 def test_crate_with_settings(snapshot: SnapshotAssertion) -> None:
-    assert asdict(crate_context(MATRIX, _row("codec"))) == snapshot
+    assert asdict(crate_context(MATRIX, _row("codec"), made_up.PUBLISHED)) == snapshot
 
 
 def _cell(row: Row, wanted: Callable[[Cell], bool]) -> tuple[Group, Cell]:

@@ -59,7 +59,7 @@ def test_every_probe_says_which_documentation_it_follows_and_links_it() -> None:
 
 
 def test_the_probes_files_are_beside_the_crates_page_as_text(tmp_path: Path) -> None:
-    html.write(tmp_path, made_up.matrix())
+    html.write(tmp_path, made_up.matrix(), made_up.PUBLISHED)
     folder = tmp_path / "crate" / "mqtt-one" / "probe"
     assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == {
         "main.rs.txt": made_up.PROBE.files["main.rs"],
@@ -72,7 +72,7 @@ def test_the_probes_files_are_beside_the_crates_page_as_text(tmp_path: Path) -> 
 
 
 def test_a_statement_is_shown_beside_the_advice_and_escaped(tmp_path: Path) -> None:
-    html.write(tmp_path, made_up.matrix())
+    html.write(tmp_path, made_up.matrix(), made_up.PUBLISHED)
     page = (tmp_path / "crate" / "mqtt-one" / "index.html").read_text(encoding="utf-8")
     assert page.index('id="advice"') < page.index('id="author"') < page.index('id="counts"')
     assert "<p>It is fixed.</p>" in page

@@ -38,6 +38,12 @@ use tls::Security;
 
 const BUILDER: &str = "https://docs.rs/kafka/0.10.0/kafka/consumer/struct.Builder.html";
 
+/// Where a group's offsets are kept. Before 0.10.0 it is no option.
+#[cfg(not(before = "0.10.0"))]
+const STORAGE: Option<GroupOffsetStorage> = Some(GroupOffsetStorage::Kafka);
+#[cfg(before = "0.10.0")]
+const STORAGE: GroupOffsetStorage = GroupOffsetStorage::Kafka;
+
 fn main() -> ExitCode {
     let info = Info {
         krate: "kafka",
@@ -125,7 +131,7 @@ impl kit::kafka::Client for Probe {
             None => KafkaClient::new(hosts),
         };
         client.set_client_id(request.client_id.clone());
-        client.set_group_offset_storage(Some(GroupOffsetStorage::Kafka));
+        client.set_group_offset_storage(STORAGE);
         client.load_metadata_all().map_err(failure)?;
         self.connected = Some(Connected {
             hosts: request.bootstrap,
@@ -219,9 +225,7 @@ impl kit::kafka::Client for Probe {
                     };
                 }
                 if let Some(group) = request.group {
-                    builder = builder
-                        .with_group(group)
-                        .with_offset_storage(Some(GroupOffsetStorage::Kafka));
+                    builder = builder.with_group(group).with_offset_storage(STORAGE);
                 }
                 if let Some(bytes) = request.fetch_max_bytes {
                     builder = builder.with_fetch_max_bytes_per_partition(bytes);

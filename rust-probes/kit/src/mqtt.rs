@@ -16,6 +16,7 @@ pub const OPS: &[&str] = &[
     "connect",
     "publish",
     "publish_all",
+    "echo",
     "subscribe",
     "unsubscribe",
     "disconnect",
@@ -159,6 +160,32 @@ impl PublishAll {
     }
 }
 
+/// Publish each message that comes under `topic` to `to`, where the crate hands messages over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Echo {
+    pub topic: String,
+    pub to: String,
+    #[serde(default)]
+    pub qos: Qos,
+}
+
+impl Echo {
+    /// What answers the event; `None` where nothing does.
+    pub fn answer(&self, event: &Event) -> Option<Publish> {
+        match event {
+            Event::Message { topic, payload, .. } if *topic == self.topic => Some(Publish {
+                topic: self.to.clone(),
+                payload: payload.clone(),
+                qos: self.qos,
+                retain: false,
+                properties: None,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// Subscribe with one SUBSCRIBE; there is at least one filter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +289,12 @@ pub trait Client {
         Ok(last)
     }
 
+    /// From now on publishes each message that comes under one topic to another; replies at once. The default is for codecs,
+    /// which hand nothing over by themselves.
+    fn echo(&mut self, _request: Echo) -> Result<(), Failure> {
+        Err(Failure::not_written("a codec has no such place"))
+    }
+
     /// Subscribes; replies at SUBACK.
     fn subscribe(&mut self, request: Subscribe) -> Result<Confirmation, Failure>;
 
@@ -351,6 +384,7 @@ impl<C: Client> Handler for Mqtt<C> {
             "connect" => self.connect(decode(fields)?).map(|reply| json!(reply)),
             "publish" => self.publish(decode(fields)?).map(confirmation),
             "publish_all" => self.client.publish_all(decode(fields)?).map(confirmation),
+            "echo" => self.client.echo(decode(fields)?).map(|()| json!({})),
             "subscribe" => self.subscribe(decode(fields)?).map(confirmation),
             "unsubscribe" => self.client.unsubscribe(decode(fields)?).map(confirmation),
             "disconnect" => self.disconnect(decode(fields)?).map(|()| json!({})),

@@ -8,6 +8,7 @@
 //!   `None` once nothing is outstanding.
 //! - `wait` is the loop of ping.rs and sub.rs: `await()` over and over. That call also sends the PINGREQs and reconnects.
 //!   `accept()`, which `await()` is made of, sends no PINGREQ, and no example calls it.
+//! - `echo` publishes between two calls of `await()`, which is all that there is of a receive path.
 //! - QoS 2 has no example. [`Store`](https://docs.rs/mqttc/0.1.4/mqttc/store/trait.Store.html) is a trait that the
 //!   application implements, and `Client::complete` ends an incoming message; without them the crate refuses QoS 2.
 //! - `disconnect` is `PubSub::disconnect`, which sends nothing: the socket closes when the client is dropped.
@@ -18,7 +19,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use kit::mqtt::{
-    Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Qos, Subscribe,
+    Confirmation, Connect, Connected, Disconnect, Echo, Event, Events, Publish, Qos, Subscribe,
     Unsubscribe,
 };
 use kit::wire::Code;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         events,
         client: None,
         away: None,
+        echo: None,
     })
 }
 
@@ -76,6 +78,7 @@ struct Probe {
     client: Option<Client>,
     /// Where the client comes back from, while a thread is in its `await()`.
     away: Option<Receiver<Awaited>>,
+    echo: Option<Echo>,
 }
 
 type Awaited = (Client, mqttc::Result<Option<Box<Message>>>);
@@ -99,7 +102,7 @@ impl Probe {
         if let (QoS::ExactlyOnce, Some(id)) = (message.qos, message.pid) {
             client.complete(id).map_err(failure)?;
         }
-        self.events.push(Event::Message {
+        let event = Event::Message {
             topic: message.topic.path(),
             payload: message.payload.to_vec(),
             qos: Some(match message.qos {
@@ -110,7 +113,14 @@ impl Probe {
             retain: Some(message.retain),
             dup: None,
             properties: None,
-        });
+        };
+        if let Some(answer) = self.echo.as_ref().and_then(|echo| echo.answer(&event)) {
+            let options = PubOpt::new(qos(answer.qos), answer.retain);
+            client
+                .publish(answer.topic, answer.payload, options)
+                .map_err(failure)?;
+        }
+        self.events.push(event);
         Ok(false)
     }
 
@@ -187,6 +197,11 @@ impl kit::mqtt::Client for Probe {
             Qos::AtMostOnce => Ok(Confirmation::Confirmed),
             _ => self.settle(),
         }
+    }
+
+    fn echo(&mut self, request: Echo) -> Result<(), Failure> {
+        self.echo = Some(request);
+        Ok(())
     }
 
     fn subscribe(&mut self, request: Subscribe) -> Result<Confirmation, Failure> {

@@ -5,13 +5,14 @@
 //!   password by `MqttOptions::set_security_opts`, the will by `MqttOptions::set_last_will`, TLS as in `examples/tls.rs`.
 //! - publish, subscribe, unsubscribe: the calls of the same example and of `MqttClient`. They only put the request into
 //!   a channel, and the crate's notifications of acknowledgements are behind its feature `acknotify`, which is off.
+//! - echo: publishes from the loop over the notifications, with a clone of the client.
 //! - disconnect: `MqttClient::shutdown`, as in `examples/shutdown.rs`, which ends where the notifications end.
 
 use std::process::ExitCode;
 use std::sync::mpsc::{channel, Receiver};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use kit::mqtt::{self, Confirmation, Connected, Disconnect, Event, Events, Qos};
+use kit::mqtt::{self, Confirmation, Connected, Disconnect, Echo, Event, Events, Qos};
 use kit::{Failure, Info, Setting};
 use rumqtt::{ConnectError, LastWill, MqttClient, MqttOptions, Notification, QoS, SecurityOptions};
 
@@ -41,6 +42,7 @@ struct Link {
     client: MqttClient,
     /// Its sender is dropped where the crate's notifications end.
     ended: Receiver<()>,
+    echo: Arc<Mutex<Option<Echo>>>,
 }
 
 impl mqtt::Client for Probe {
@@ -56,6 +58,8 @@ impl mqtt::Client for Probe {
             MqttClient::start(options(request)?).map_err(|error| failure(&error))?;
         let events = self.events.clone();
         let (end, ended) = channel();
+        let echo = Arc::new(Mutex::new(None));
+        let (mut answering, asked) = (client.clone(), Arc::clone(&echo));
         kit::spawn(move || {
             let mut gone = false;
             for notification in notifications {
@@ -64,7 +68,17 @@ impl mqtt::Client for Probe {
                     Notification::Reconnection => gone = false,
                     _ => {}
                 }
-                forward(notification, &events);
+                let Some(event) = event(notification) else {
+                    continue;
+                };
+                let echo = asked.lock().unwrap_or_else(PoisonError::into_inner);
+                let answer = echo.as_ref().and_then(|echo: &Echo| echo.answer(&event));
+                events.push(event);
+                if let Some(message) = answer {
+                    if let Err(error) = publish(&mut answering, message) {
+                        eprintln!("echo: {}", error.text);
+                    }
+                }
             }
             if !gone {
                 // The crate's network thread died without a word: all that the example's loop sees is its end.
@@ -72,7 +86,11 @@ impl mqtt::Client for Probe {
             }
             drop(end);
         });
-        self.link = Some(Link { client, ended });
+        self.link = Some(Link {
+            client,
+            ended,
+            echo,
+        });
         Ok(Connected {
             session_present: None,
             properties: None,
@@ -80,11 +98,14 @@ impl mqtt::Client for Probe {
     }
 
     fn publish(&mut self, request: mqtt::Publish) -> Result<Confirmation, Failure> {
-        let qos = level(request.qos);
-        self.client()?
-            .publish(request.topic, qos, request.retain, request.payload)
-            .map_err(Failure::krate)?;
+        publish(self.client()?, request)?;
         Ok(Confirmation::HandedOver)
+    }
+
+    fn echo(&mut self, request: Echo) -> Result<(), Failure> {
+        let link = self.link.as_ref().ok_or_else(Failure::not_connected)?;
+        *link.echo.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+        Ok(())
     }
 
     fn subscribe(&mut self, request: mqtt::Subscribe) -> Result<Confirmation, Failure> {
@@ -116,9 +137,16 @@ impl Probe {
     }
 }
 
-fn forward(notification: Notification, events: &Events) {
+fn publish(client: &mut MqttClient, request: mqtt::Publish) -> Result<(), Failure> {
+    let qos = level(request.qos);
+    client
+        .publish(request.topic, qos, request.retain, request.payload)
+        .map_err(Failure::krate)
+}
+
+fn event(notification: Notification) -> Option<Event> {
     match notification {
-        Notification::Publish(message) => events.push(Event::Message {
+        Notification::Publish(message) => Some(Event::Message {
             topic: message.topic_name,
             payload: Arc::unwrap_or_clone(message.payload),
             qos: Qos::try_from(message.qos.to_u8()).ok(),
@@ -126,9 +154,9 @@ fn forward(notification: Notification, events: &Events) {
             dup: Some(message.dup),
             properties: None,
         }),
-        Notification::Disconnection => events.push(disconnected("Notification::Disconnection")),
-        Notification::Reconnection => events.push(Event::Reconnected),
-        _ => {}
+        Notification::Disconnection => Some(disconnected("Notification::Disconnection")),
+        Notification::Reconnection => Some(Event::Reconnected),
+        _ => None,
     }
 }
 

@@ -1,14 +1,15 @@
 //! What the crate's two clients have in common: calls, the event loop's reports, and waiting for completion.
 
 use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use kit::mqtt::{self, Connected, Events, Publish, Subscribe};
+use kit::mqtt::{self, Connected, Echo, Events, Publish, Subscribe};
 use kit::wire::Code;
 use kit::Failure;
 use rumqttc::Outgoing;
 
 /// The calls of `Client`, in either version of the protocol.
-pub trait Calls {
+pub trait Calls: Send + Sync {
     fn publish(&self, request: Publish) -> Result<(), Failure>;
     fn subscribe(&self, request: Subscribe) -> Result<(), Failure>;
     fn unsubscribe(&self, filter: String) -> Result<(), Failure>;
@@ -47,10 +48,14 @@ pub struct Lost {
 
 pub type Report = Result<Step, Lost>;
 
+/// What to publish again, and the thread that does it.
+pub type Echoing = Arc<Mutex<Option<(Echo, Sender<Publish>)>>>;
+
 /// A client whose loop runs on a thread of its own.
 pub struct Link {
-    pub calls: Box<dyn Calls>,
+    pub calls: Arc<dyn Calls>,
     pub reports: Receiver<Report>,
+    pub echoing: Echoing,
 }
 
 impl Link {
@@ -121,11 +126,22 @@ impl Link {
 
 /// The loop of the crate's example. An error is passed on where it ends a connection, or the attempt that `connect` waits
 /// for; failed attempts to reconnect are not news, and come by the thousand.
-pub fn drive(steps: impl Iterator<Item = Report>, reports: &Sender<Report>, events: &Events) {
+pub fn drive(
+    steps: impl Iterator<Item = Report>,
+    reports: &Sender<Report>,
+    events: &Events,
+    echoing: &Echoing,
+) {
     let (mut connected, mut was_connected) = (false, false);
     for step in steps {
         match &step {
             Ok(Step::Message(message)) => {
+                let echoing = echoing.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((echo, answers)) = echoing.as_ref() {
+                    if let Some(answer) = echo.answer(message) {
+                        let _unheard_at_the_end = answers.send(answer);
+                    }
+                }
                 events.push(message.clone());
                 continue;
             }

@@ -7,6 +7,8 @@
 //!   `examples/websocket.rs`.
 //! - publish, subscribe, unsubscribe: the calls of the same example; `Client::subscribe_many` for one SUBSCRIBE with
 //!   several filters. The crate reports their completion as `Event`s of the loop.
+//! - echo: on a thread of its own, because blocking in the loop "can cause deadlock" (`examples/async_manual_acks.rs`, which
+//!   spawns a task), as the README's notes say too.
 //! - disconnect: `Client::disconnect`, as in `examples/async_manual_acks.rs`.
 //!
 //! MQTT 5 is `rumqttc::v5`, whose examples (`examples/syncpubsub_v5.rs`) do the same with types of its own; properties go
@@ -21,6 +23,7 @@ mod v5;
 
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, PoisonError};
 
 use kit::mqtt::{
     self, Confirmation, Connected, Disconnect, Events, Protocol, Qos, Tls, WEBSOCKET_PATH,
@@ -28,7 +31,7 @@ use kit::mqtt::{
 use kit::{Failure, Info, Setting};
 use rumqttc::Transport;
 
-use link::{Ack, Link, Step};
+use link::{Ack, Echoing, Link, Step};
 
 const MAX_PACKET_SIZE: u32 = 2 * 1024 * 1024;
 
@@ -68,12 +71,17 @@ impl mqtt::Client for Probe {
             return Err(Failure::state("already connected"));
         }
         let (sender, reports) = channel();
-        let events = self.events.clone();
+        let (events, echoing) = (self.events.clone(), Echoing::default());
+        let shared = Arc::clone(&echoing);
         let calls = match request.protocol {
-            Protocol::V4 => v4::start(request, sender, events)?,
-            Protocol::V5 => v5::start(request, sender, events)?,
+            Protocol::V4 => v4::start(request, sender, events, shared)?,
+            Protocol::V5 => v5::start(request, sender, events, shared)?,
         };
-        let link = Link { calls, reports };
+        let link = Link {
+            calls,
+            reports,
+            echoing,
+        };
         loop {
             if let Step::Connected(connected) = link.next()? {
                 self.link = Some(link);
@@ -98,6 +106,22 @@ impl mqtt::Client for Probe {
         }
         link.finish_all(count, at_hand_over)?;
         Ok(Confirmation::Confirmed)
+    }
+
+    fn echo(&mut self, request: mqtt::Echo) -> Result<(), Failure> {
+        let link = self.link()?;
+        let (sender, answers) = channel();
+        let calls = Arc::clone(&link.calls);
+        kit::spawn(move || {
+            for answer in answers {
+                if let Err(error) = calls.publish(answer) {
+                    eprintln!("echo: {}", error.text);
+                }
+            }
+        });
+        let mut echoing = link.echoing.lock().unwrap_or_else(PoisonError::into_inner);
+        *echoing = Some((request, sender));
+        Ok(())
     }
 
     fn subscribe(&mut self, request: mqtt::Subscribe) -> Result<Confirmation, Failure> {

@@ -1,6 +1,7 @@
 //! MQTT 3.1.1: `rumqttc::Client`.
 
 use std::sync::mpsc::Sender;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kit::mqtt::{self, Connected, Events, Publish, Qos, Subscribe};
@@ -12,7 +13,7 @@ use rumqttc::{
     SubscribeFilter, SubscribeReasonCode,
 };
 
-use crate::link::{drive, Ack, Calls, Lost, Report, Step};
+use crate::link::{drive, Ack, Calls, Echoing, Lost, Report, Step};
 use crate::{target, MAX_PACKET_SIZE};
 
 /// Makes a client and starts its loop.
@@ -20,7 +21,8 @@ pub fn start(
     request: mqtt::Connect,
     reports: Sender<Report>,
     events: Events,
-) -> Result<Box<dyn Calls>, Failure> {
+    echoing: Echoing,
+) -> Result<Arc<dyn Calls>, Failure> {
     let (client, mut connection) = Client::new(options(request)?, 10);
     kit::spawn(move || {
         let steps = connection.iter().map(|event| match event {
@@ -30,10 +32,10 @@ pub fn start(
                 reason_code: None,
             }),
         });
-        drive(steps, &reports, &events);
+        drive(steps, &reports, &events, &echoing);
         drop(connection); // before `reports`, whose end tells `disconnect` that it is closed
     });
-    Ok(Box::new(client))
+    Ok(Arc::new(client))
 }
 
 impl Calls for Client {

@@ -1,6 +1,7 @@
 //! MQTT 5: `rumqttc::v5::Client`.
 
 use std::sync::mpsc::Sender;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kit::base64::Bytes;
@@ -17,7 +18,7 @@ use rumqttc::v5::mqttbytes::Error as CodecError;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{Client, ConnectionError, Event, MqttOptions, StateError};
 
-use crate::link::{drive, Ack, Calls, Lost, Report, Step};
+use crate::link::{drive, Ack, Calls, Echoing, Lost, Report, Step};
 use crate::{target, MAX_PACKET_SIZE};
 
 /// No Matching Subscribers, which PUBACK and PUBREC can say.
@@ -30,17 +31,18 @@ pub fn start(
     request: mqtt::Connect,
     reports: Sender<Report>,
     events: Events,
-) -> Result<Box<dyn Calls>, Failure> {
+    echoing: Echoing,
+) -> Result<Arc<dyn Calls>, Failure> {
     let (client, mut connection) = Client::new(options(request)?, 10);
     kit::spawn(move || {
         let steps = connection.iter().map(|event| match event {
             Ok(event) => Ok(step(event)),
             Err(error) => Err(lost(&error)),
         });
-        drive(steps, &reports, &events);
+        drive(steps, &reports, &events, &echoing);
         drop(connection); // before `reports`, whose end tells `disconnect` that it is closed
     });
-    Ok(Box::new(client))
+    Ok(Arc::new(client))
 }
 
 impl Calls for Client {

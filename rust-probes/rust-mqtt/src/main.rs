@@ -6,6 +6,8 @@
 //! `AsyncClient::new` without a message channel, `connect`, `subscribe`, `send`, `messages(Some(100))`, `disconnect`. Each
 //! call but `messages` returns when Paho's callback for it ran.
 //!
+//! `echo` sends from the loop over `messages`, as loopback.rs does with its own.
+//!
 //! No example looks at a lost connection, and the crate's callback for it only logs. `AsyncClient::is_connected` is how an
 //! application can tell: `wait` asks it, and reports `disconnected` when the answer turns to no. Reconnecting is the
 //! application's: `connect` once more, on the client that is there.
@@ -14,8 +16,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kit::mqtt::{
-    Client, Confirmation, Connect, Connected, Disconnect, Event, Events, Publish, Qos, Subscribe,
-    Unsubscribe, WEBSOCKET_PATH,
+    Client, Confirmation, Connect, Connected, Disconnect, Echo, Event, Events, Publish, Qos,
+    Subscribe, Unsubscribe, WEBSOCKET_PATH,
 };
 use kit::{Failure, Info};
 use mqtt::r#async::{
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     kit::mqtt::serve(info, |_events| Probe {
         client: None,
         connected: false,
+        echo: None,
     })
 }
 
@@ -45,6 +48,7 @@ struct Probe {
     client: Option<Named>,
     /// What `is_connected` said last.
     connected: bool,
+    echo: Option<Echo>,
 }
 
 /// A client, which is made for one server and one client identifier.
@@ -119,6 +123,11 @@ impl Client for Probe {
         Ok(Confirmation::Confirmed)
     }
 
+    fn echo(&mut self, request: Echo) -> Result<(), Failure> {
+        self.echo = Some(request);
+        Ok(())
+    }
+
     fn subscribe(&mut self, request: Subscribe) -> Result<Confirmation, Failure> {
         let [wanted] = request.filters.as_slice() else {
             let reason = "AsyncClient::subscribe takes one filter";
@@ -150,7 +159,19 @@ impl Client for Probe {
         };
         let slice = remaining.min(SLICE).as_millis() as u32;
         if let Some(message) = named.client.messages(Some(slice)).next() {
-            events.push(event(message));
+            let event = event(message);
+            let answer = self.echo.as_ref().and_then(|echo| echo.answer(&event));
+            events.push(event);
+            if let Some(Publish {
+                topic,
+                payload,
+                qos,
+                ..
+            }) = answer
+            {
+                let sent = named.client.send(&payload, &topic, to_crate(qos), false);
+                sent.map_err(unsure)?;
+            }
         }
         self.connected = was_connected && named.client.is_connected();
         if was_connected && !self.connected {

@@ -237,6 +237,9 @@ CASES = [
         r"all 20 publishes at QoS 2 complete, .*observed publish_all ended with the error timeout",
         _qos(2),
     ),
+    Case(
+        "waits-in-its-callback", "publishes_what_it_receives", FAIL, r"all 30 messages come back within .*observed \d c"
+    ),
     Case("counts-from-zero", "publishes_more_than_there_are_packet_ids", FAIL, r"from 1 to 65535; observed 1 packets"),
     # odd packets
     Case(

@@ -127,6 +127,14 @@ class TakesAllForRetained(Liar):
         ControlClient.deliver(self, altered(message, retain=True))
 
 
+class WaitsInItsCallback(Liar):
+    """Waits in its callback for an acknowledgement that only the callback's own thread would read."""
+
+    def answer(self, echo: mqtt.EchoRequest, message: Received) -> None:
+        """Publish and wait."""
+        self.reference.publish(echo.to, message.payload, qos=echo.qos)
+
+
 # -- subscribing ---------------------------------------------------------------------------------------
 
 

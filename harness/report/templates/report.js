@@ -1,3 +1,18 @@
+// What a page cannot know when it is made: how old it is by now, and from where it is read.
+(() => {
+  "use strict";
+  const aged = document.querySelector(".aged");
+  if (new Date().toISOString() >= aged.dataset.from) {
+    aged.hidden = false;
+    document.body.classList.add("stale");
+  }
+  if (location.protocol.startsWith("http")) {
+    const root = new URL(document.querySelector("link[rel=stylesheet]").getAttribute("href"), location.href);
+    for (const box of document.querySelectorAll(".snippet"))
+      box.value = box.value.replaceAll("https://ADDRESS-OF-THIS-REPORT/", new URL(".", root).href);
+  }
+})();
+
 // The filters of a page's tables. Without this the page is complete: the form is hidden and every row is shown.
 (() => {
   "use strict";
