@@ -74,7 +74,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "mqttc@9.0.0"), "the catalogue has mqttc@0.1.4, not mqttc@9.0.0; edit rust-probes/crates.toml"),
+        (("run", "mqttc@nine"), "'nine' is no version; expected mqttc@MAJOR.MINOR.PATCH, such as mqttc@0.1.4"),
         (("run", "--shard", "4/3"), "--shard is '4/3'; expected I/N, as 1/3, 2/3 and 3/3 for a run in three parts"),
         (("run", "--shard", "1/99"), "99 shards are too many for "),
         (("run", "--shard", "1/2", "--resume"), "an interrupted shard goes on with `iotyet run --resume` alone"),
