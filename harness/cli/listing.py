@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 
 import click
 
 from harness.catalog import load_crates, load_peers
 from harness.cli.group import cli
 from harness.errors import UsageError
+from harness.model import Role
 from harness.paths import REPORTS
+from harness.probes.registry import newer, releases
 from harness.store import all_runs
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["crates", "brokers", "scenarios", "cells"]))
+@click.argument("what", type=click.Choice(["crates", "newer", "brokers", "scenarios", "cells"]))
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_things(what: str, form: str) -> None:
-    """List what there is.
+    """List what there is; `newer` are the releases of the crates that are newer than what is measured.
 
     Example: iotyet list crates --format json
     """
@@ -32,6 +36,8 @@ def list_things(what: str, form: str) -> None:
             }
             for crate in load_crates()
         ]
+    elif what == "newer":
+        rows = list(_newer())
     elif what == "brokers":
         rows = [
             {"id": line.id, "profile": line.profile, "image": line.image or "none: played by the harness"}
@@ -44,6 +50,16 @@ def list_things(what: str, form: str) -> None:
         return
     for row in rows:
         click.echo("  ".join(f"{value:<24}" for value in row.values()).rstrip())
+
+
+def _newer() -> Iterator[dict[str, str]]:
+    """Crates with a probe and a newer release than the catalogue's, named as `iotyet run` takes them."""
+    for crate in load_crates():
+        if crate.role is Role.CONTROL or crate.git is not None or not crate.has_probe:
+            continue
+        release = newer(releases(crate.package, os.environ), crate.version)
+        if release is not None:
+            yield {"id": f"{crate.name}@{release.version}", "measured": crate.version, "released": release.released}
 
 
 def _planned(what: str) -> list[dict[str, str]]:

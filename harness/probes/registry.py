@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,12 @@ def releases(package: str, env: Mapping[str, str]) -> tuple[Release, ...]:
     if not found:
         raise Unavailable(f"cargo's copy of the index has no entry of {package} that can be read")
     return found
+
+
+def newer(known: Iterable[Release], version: str) -> Release | None:
+    """The newest release that cargo would pick, where it is newer than `version`."""
+    later = [release for release in known if release.is_plain and numbers(release.version) > numbers(version)]
+    return max(later, key=lambda release: numbers(release.version), default=None)
 
 
 def require(crate: Crate, env: Mapping[str, str]) -> None:
