@@ -24,6 +24,7 @@ from harness.commands import environment
 from harness.errors import BuildFailed, HarnessFault
 from harness.model import Crate
 from harness.paths import cache
+from harness.probes import registry
 from harness.probes.cargo import GIT, PROFILE, compile_package, resolve, rustc_version
 from harness.probes.versions import source_of
 
@@ -59,6 +60,8 @@ class PublishedBuild:
     failure: str
     seconds: float
     cached: bool
+    #: A release that is newer than what is measured; empty where there is none.
+    newer: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a lease stores it."""
@@ -131,6 +134,8 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
             if not cached:
                 result.parent.mkdir(parents=True, exist_ok=True)
                 result.write_text(json.dumps(_check(crate, folder, env, say)), encoding="utf-8")
+    from_registry = not crate.git and not crate.path
+    later = registry.newer(registry.kept(crate.package, env), crate.version) if from_registry else None
     return PublishedBuild(
         repository=package.get("repository") or "",
         licence=package.get("license") or "",
@@ -140,6 +145,7 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
         failure=json.loads(result.read_text(encoding="utf-8")),
         seconds=time.monotonic() - started,
         cached=cached,
+        newer=later.version if later else "",
     )
 
 

@@ -55,12 +55,17 @@ def releases(package: str, env: Mapping[str, str]) -> tuple[Release, ...]:
             raise UsageError(
                 f"the registry has no package {package!r}: {error.observed}; is the name right?"
             ) from error
-    folder = Path(env.get("CARGO_HOME") or os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-    files = list(folder.glob(f"registry/index/*/.cache/{shelf(package.lower())}/{package.lower()}"))
-    found = entries(max(files, key=lambda path: path.stat().st_mtime).read_bytes()) if files else ()
+    found = kept(package, env)
     if not found:
         raise Unavailable(f"cargo's copy of the index has no entry of {package} that can be read")
     return found
+
+
+def kept(package: str, env: Mapping[str, str]) -> tuple[Release, ...]:
+    """The releases in cargo's copy of the index as it is; a resolution brings it up to date. Empty without one."""
+    folder = Path(env.get("CARGO_HOME") or os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    files = list(folder.glob(f"registry/index/*/.cache/{shelf(package.lower())}/{package.lower()}"))
+    return entries(max(files, key=lambda path: path.stat().st_mtime).read_bytes()) if files else ()
 
 
 def newer(known: Iterable[Release], version: str) -> Release | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from harness.advice import Advice, advise
 from harness.diff import compare, snapshot
-from harness.matrix import BUILDS, Cell, Column, Matrix, Row, Section, State, Summary, summarise
-from harness.model import NO_PEER, Role
+from harness.matrix import BUILDS, Cell, Column, Matrix, Row, Section, State
+from harness.model import NO_PEER, CellKey, Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
 from harness.report.advising import (
     AdviceBadge,
@@ -24,6 +24,8 @@ from harness.report.advising import (
     rule_lines,
 )
 from harness.report.filters import Facets, FilterForm, facets, form
+from harness.report.lines import Badge, badge, lines_badge, peer_lines
+from harness.report.recorded import untested
 from harness.report.states import ADVICE, FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
 from harness.report.text import one_line
 from harness.report.words import (
@@ -66,16 +68,6 @@ class LegendEntry:
     look: Look
     meaning: str
     whose: str
-
-
-@dataclass(frozen=True)
-class Badge:
-    """A state with the number of cells that pass, of those that apply; `href` may be empty."""
-
-    look: Look
-    number: str
-    flaky: bool
-    href: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +114,7 @@ class RowLine:
     advice: tuple[AdviceBadge, ...]
     groups: tuple[Badge, ...]
     lines: Badge
+    newer: str
     reasons: tuple[CellLink, ...]
     red: str
     facets: Facets
@@ -172,15 +165,6 @@ class IndexPage:
 
 
 @dataclass(frozen=True)
-class PeerLine:
-    """How a crate stands with one broker line or other peer."""
-
-    peer: str
-    version: str
-    badge: Badge
-
-
-@dataclass(frozen=True)
 class CrateGroup:
     """A group of scenarios on a crate's page."""
 
@@ -191,22 +175,39 @@ class CrateGroup:
     cells: tuple[CellLine, ...]
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """What every row of the index goes by."""
+
+    matrix: Matrix
+    advices: Sequence[Advice]
+    #: Cells that are not as in the baseline.
+    changed: frozenset[CellKey]
+    few: bool
+
+
 def index_context(matrix: Matrix) -> IndexPage:
     """What the first page says."""
     advices = advise(matrix)
-    few = sum(len(section.rows) for section in matrix.sections) <= LINKED_ROWS
+    diff = compare(matrix.baseline, snapshot(matrix)) if matrix.baseline else None
+    whole = _Whole(
+        matrix=matrix,
+        advices=advices,
+        changed=frozenset(c.key for c in diff.cells if c.before and c.after) if diff else frozenset(),
+        few=sum(len(section.rows) for section in matrix.sections) <= LINKED_ROWS,
+    )
     return IndexPage(
         root="",
         facts=facts(matrix),
         decisions=decision_lines(advices),
         standings=tuple(_standings(advices)),
-        since=since(compare(matrix.baseline, snapshot(matrix))) if matrix.baseline else "",
+        since=since(diff) if diff else "",
         differences=tuple(_differences(matrix)),
         rules=rule_lines(),
         legend=legend(),
         flaky=Fact(FLAKY_GLYPH, FLAKY_MEANING),
         filters=_filters(matrix, advices),
-        sections=tuple(_section(section, advices, few=few) for section in matrix.sections),
+        sections=tuple(_section(section, whole) for section in matrix.sections),
     )
 
 
@@ -221,6 +222,7 @@ def _filters(matrix: Matrix, advices: Iterable[Advice]) -> FilterForm:
             ("advice", "Advice"): ((word, look.word) for word, look in ADVICE.items() if word in given),
             ("peers", "Broker"): ((peer, peer) for peer in sorted(peers)),
         },
+        "changed or is not as expected" if matrix.baseline else "is not as expected",
     )
 
 
@@ -232,33 +234,6 @@ def facts(matrix: Matrix) -> tuple[Fact, ...]:
 def legend() -> tuple[LegendEntry, ...]:
     """Every state with its meaning."""
     return tuple(LegendEntry(look, look.meaning, look.whose) for look in LOOKS.values())
-
-
-def badge(summary: Summary, href: str = "") -> Badge:
-    """What several cells came to together."""
-    number = f"{summary.passed}/{summary.applicable}" if summary.applicable else ""
-    return Badge(LOOKS[summary.state], number, bool(summary.flaky), href)
-
-
-def peer_lines(row: Row) -> tuple[PeerLine, ...]:
-    """How a crate stands with each line that it was asked with, in the order of the plan."""
-    asked = [cell for cell in row.cells if cell.key.peer != NO_PEER]
-    lines = []
-    for peer in dict.fromkeys(cell.key.peer for cell in asked):
-        inside = [cell for cell in asked if cell.key.peer == peer]
-        version = next((c.result.broker_version for c in inside if c.result.broker_version), "")
-        lines.append(PeerLine(one_line(peer), one_line(version), badge(summarise(inside, State.NOT_RUN))))
-    return tuple(lines)
-
-
-def _lines_badge(row: Row, href: str) -> Badge:
-    """Lines on which every core cell passes, of those that apply; the worst line is what is shown."""
-    summaries = [line.badge.look for line in peer_lines(row)]
-    asked = [look for look in summaries if look is not LOOKS[State.NOT_APPLICABLE]]
-    works = sum(look in (LOOKS[State.PASS], LOOKS[State.PARTIAL]) for look in asked)
-    whole = summarise([cell for cell in row.cells if cell.key.peer != NO_PEER], State.NOT_RUN)
-    number = f"{works}/{len(asked)}" if asked else ""
-    return Badge(LOOKS[whole.state], number, bool(whole.flaky), href)
 
 
 def crate_groups(row: Row, page: str) -> tuple[CrateGroup, ...]:
@@ -341,7 +316,7 @@ def _differences(matrix: Matrix) -> Iterable[Difference]:
         yield Difference(kind, sentence, tuple(lines), max(0, number - LISTED_CELLS))
 
 
-def _section(section: Section, advices: Sequence[Advice], *, few: bool) -> SectionTable:
+def _section(section: Section, whole: _Whole) -> SectionTable:
     dialects = [column.dialect for column in section.columns[1:]]
     several = len(set(dialects)) > 1
     spans = tuple((DIALECTS[d], dialects.count(d)) for d in dict.fromkeys(dialects)) if several else ()
@@ -350,35 +325,36 @@ def _section(section: Section, advices: Sequence[Advice], *, few: bool) -> Secti
         title=section.title,
         columns=tuple(ColumnHead(heading(c), DIALECTS[c.dialect] if several else "") for c in section.columns),
         spans=spans,
-        blocks=tuple(_blocks(section, advices, few=few)),
+        blocks=tuple(_blocks(section, whole)),
     )
 
 
-def _blocks(section: Section, advices: Sequence[Advice], *, few: bool) -> Iterable[Block]:
+def _blocks(section: Section, whole: _Whole) -> Iterable[Block]:
     for role in Role:
-        rows = tuple(_row(row, section.columns, advices, few=few) for row in section.rows if row.crate.role is role)
+        rows = tuple(_row(row, section.columns, whole) for row in section.rows if row.crate.role is role)
         if rows:
             yield Block(ROLES[role], rows)
 
 
-def _row(row: Row, columns: Sequence[Column], advices: Sequence[Advice], *, few: bool) -> RowLine:
+def _row(row: Row, columns: Sequence[Column], whole: _Whole) -> RowLine:
     dialects = {column.dialect for column in columns}
-    own = [advice for advice in advices if advice.crate == row.crate and advice.dialect in dialects]
+    own = [advice for advice in whole.advices if advice.crate == row.crate and advice.dialect in dialects]
     page = crate_page(row.crate.handle)
     badges = []
     for column in columns:
         group = row.group(column)
         spoken = group.summary.state is not State.NOT_APPLICABLE or group.cells
         href = f"{page}#{group_anchor(column)}" if group.cells else page
-        badges.append(badge(group.summary, href if spoken and few else ""))
+        badges.append(badge(group.summary, href if spoken and whole.few else ""))
     return RowLine(
         name=title(row.crate),
         version=release(row.crate),
         href=page,
         advice=advice_badges(own, page),
         groups=tuple(badges),
-        lines=_lines_badge(row, f"{page}#{LINES_ANCHOR}" if few else ""),
-        reasons=first_reasons(own, row, LISTED_REASONS if few else 1),
+        lines=lines_badge(row, f"{page}#{LINES_ANCHOR}" if whole.few else ""),
+        newer=untested(whole.matrix, row.crate),
+        reasons=first_reasons(own, row, LISTED_REASONS if whole.few else 1),
         red=red_cells(row),
-        facets=facets(row.cells, (advice.recommendation for advice in own)),
+        facets=facets(row.cells, (advice.recommendation for advice in own), whole.changed),
     )

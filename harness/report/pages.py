@@ -16,15 +16,14 @@ from harness.report.bug import bug_report
 from harness.report.contexts import (
     CrateGroup,
     Fact,
-    PeerLine,
     crate_filters,
     crate_groups,
     group_anchor,
-    peer_lines,
 )
 from harness.report.filters import FilterForm
+from harness.report.lines import PeerLine, peer_lines
 from harness.report.publication import Publication
-from harness.report.recorded import recorded
+from harness.report.recorded import recorded, untested
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
@@ -179,7 +178,7 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
         advice=advice_sections(advised, row),
         author=statement_block(matrix, crate),
         probe=probe_block(matrix, crate),
-        identity=tuple(_identity(row, repository(row, known))),
+        identity=tuple(_identity(row, repository(row, known), untested(matrix, crate))),
         statements=tuple(_statements(row)),
         settings=tuple(dict.fromkeys((*known.settings, *options))),
         assembled=known.assembled,
@@ -256,7 +255,7 @@ def excerpt(transcript: str) -> str:
     return "\n".join(shorten(visible(line.rstrip("\r")), EXCERPT_WIDTH) for line in lines)
 
 
-def _identity(row: Row, source: str) -> Iterable[Entry]:
+def _identity(row: Row, source: str, newer: str) -> Iterable[Entry]:
     crate = row.crate
     listed = f"{crate.guide_name} {crate.guide_link}".strip() if crate.guide_name or crate.guide_link else ""
     revision = f"revision {crate.git.rev}" if crate.git else ""
@@ -269,6 +268,7 @@ def _identity(row: Row, source: str) -> Iterable[Entry]:
         ("Speaks", ", ".join(DIALECTS[dialect] for dialect in crate.dialects)),
         ("Licence", crate.licence),
         ("Released", crate.released),
+        ("Not tested yet", newer),
         ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
         ("Native libraries", ", ".join(crate.native_libraries)),
         ("May be unreachable", crate.may_be_unreachable),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.matrix import Matrix
 from harness.model import Crate
 from harness.report.text import one_line
 from harness.store import RunInfo
@@ -19,6 +20,7 @@ class Recorded:
     lock_sha256: str
     settings: tuple[str, ...]
     assembled: tuple[str, ...]
+    newer: str
 
 
 def recorded(run: RunInfo, crate: Crate) -> Recorded:
@@ -31,7 +33,15 @@ def recorded(run: RunInfo, crate: Crate) -> Recorded:
         lock_sha256=str(built.get("lock_sha256") or ""),
         settings=tuple(_setting(entry) for entry in hello.get("settings") or ()),
         assembled=tuple(one_line(str(name)) for name in hello.get("assembled") or ()),
+        newer=one_line(str(published.get("newer") or ""), 40),
     )
+
+
+def untested(matrix: Matrix, crate: Crate) -> str:
+    """A release of the crate that is newer than what is measured; empty where there is none, or where a row has it."""
+    found = recorded(matrix.run, crate).newer
+    measured = {row.crate.version for row in matrix.rows if row.crate.package == crate.package}
+    return "" if found in measured else found
 
 
 def _setting(entry: Mapping[str, Any]) -> str:

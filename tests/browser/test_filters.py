@@ -70,6 +70,12 @@ def test_only_what_is_not_as_expected(page: Page, report: Path) -> None:
     assert len(notes) == page.locator(f"{ROWS}:visible").count()
 
 
+def test_what_changed_since_the_baseline(page: Page, report: Path) -> None:
+    page.goto(f"{report.as_uri()}/index.html")
+    page.get_by_label("only what changed or is not as expected").check()
+    assert _shown(page) == ["Mqtt One", "codec"]
+
+
 def test_by_advice(page: Page, report: Path) -> None:
     page.goto(f"{report.as_uri()}/index.html?advice=retired")
     assert _shown(page) == ["Mqtt One"]

@@ -151,7 +151,7 @@ RUN = RunInfo(
     )
     * 2,
     builds={
-        "published-mqtt-one": {"repository": "https://github.com/example/mqtt-one"},
+        "published-mqtt-one": {"repository": "https://github.com/example/mqtt-one", "newer": f"1.3.0 {SCRIPT}"},
         "build-mqtt-one": {"lock_sha256": "ab" * 32},
         "vetted-codec": {
             "settings": [
