@@ -268,6 +268,7 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleR
     crates = {(crate.name, crate.version): crate for crate in plan.crates}
     scenarios = {(scenario.dialect, scenario.id): scenario for scenario in plan.scenarios}
     expectations = {expectation.key: expectation for expectation in plan.expectations}
+    looked_at = {(key.crate, key.crate_version) for key in expectations}
     judgements = {judgement.key: judgement for judgement in oracle.cells} if oracle else {}
     made = []
     for planned in plan.cells:
@@ -277,7 +278,8 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleR
             raise UsageError(f"the run's plan has the cell {key} but not its crate or scenario; start a new run")
         known = expectations.get(key)
         said, wire = results.get(key) or _filled(planned, crate, scenario, known), judgements.get(key)
-        result = said if wire is None else with_wire(said, wire, crate, scenario, known)
+        is_open = crate.role is Role.VERSION and (crate.name, crate.version) not in looked_at
+        result = said if wire is None else with_wire(said, wire, crate, scenario, known, is_open=is_open)
         changed = result.verdict is not said.verdict
         made.append(Cell(result, scenario, known, key in results, planned.selected, wire, only_malformed=changed))
     columns = _columns(plan.scenarios)

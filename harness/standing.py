@@ -56,7 +56,13 @@ def standing(
 
 
 def with_wire(
-    result: CellResult, wire: WireJudgement, crate: Crate, scenario: Scenario, known: Expectation | None
+    result: CellResult,
+    wire: WireJudgement,
+    crate: Crate,
+    scenario: Scenario,
+    known: Expectation | None,
+    *,
+    is_open: bool = False,
 ) -> CellResult:
     """A cell that passed, with what the oracle says of it; any other cell stays as it was measured."""
     if result.verdict is not Verdict.PASS:
@@ -77,5 +83,7 @@ def with_wire(
     )
     expected = "every frame that it sends is well-formed"
     attempts[index] = replace(attempts[index], verdict=Verdict.FAIL, expected=expected, observed=observed)
-    change, reason = standing(crate, scenario, known, Verdict.FAIL, attempts[index].reason, judged=True)
+    change, reason = standing(
+        crate, scenario, known, Verdict.FAIL, attempts[index].reason, judged=True, is_open=is_open
+    )
     return replace(result, verdict=Verdict.FAIL, reason=reason, attempts=tuple(attempts), change=change)

@@ -16,13 +16,14 @@ from harness import asked, matrix, report
 from harness import snapshot as snapshots
 from harness.asked import Asked
 from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
-from harness.cli.group import FAULT, cli, say
+from harness.cli.group import FAULT, cli, matrix_of, say
 from harness.diff import kind_of
 from harness.errors import UsageError
 from harness.export.folder import export
 from harness.leases import Leases
 from harness.matrix import EXIT_DIFFERS, EXIT_OK, EXIT_UNMEASURED, Cell, Matrix
 from harness.model import NO_PEER, CellKey, Change, Profile, Verdict
+from harness.oracle.batch import judge_run
 from harness.paths import REPORTS, ROOT, SCENARIOS
 from harness.report.addresses import cell_page
 from harness.report.text import one_line
@@ -85,9 +86,10 @@ def _before(key: CellKey, folder: RunFolder) -> tuple[str, Seen | None]:
     """How the cell came out last, and where: in a run before this one, else in the baseline."""
     for earlier in reversed(all_runs(REPORTS / "runs")):
         if earlier.path != folder.path:
-            found = next((result for result in earlier.read_cells() if result.key == key), None)
-            if found and found.verdict not in matrix.OPEN:
-                return f"in run {earlier.path.name}", Seen.of(found)
+            results = earlier.read_cells()
+            if any(result.key == key and result.verdict not in matrix.OPEN for result in results):
+                found = next(cell for cell in matrix_of(earlier).cells if cell.key == key)
+                return f"in run {earlier.path.name}", Seen.of(found.result)
     baseline = snapshots.committed()
     return (f"in run {baseline.run}, the baseline", baseline.seen().get(key)) if baseline else ("", None)
 
@@ -114,7 +116,9 @@ def _measured(wanted: Asked, keep: bool) -> _Again:
         message = _unknown(wanted, session.folder)
         shutil.rmtree(session.folder.path, ignore_errors=True)
         raise UsageError(message)
-    built = matrix.build(session.folder.read_run(), session.folder.read_plan(), results)
+    judged = judge_run(session.folder.path, results, say)
+    session.folder.write_oracle(judged)
+    built = matrix.build(session.folder.read_run(), session.folder.read_plan(), results, judged)
     report.write(session.folder, built)
     return _Again(session.folder, built, next(cell for cell in built.cells if cell.key == results[0].key))
 

@@ -103,3 +103,11 @@ def test_only_a_judged_cell_makes_an_expectation_of_the_oracle_stale(
 def test_another_malformed_frame_than_the_known_one_is_news() -> None:
     result, code = _judged(Verdict.PASS, _wire(WireVerdict.MALFORMED), replace(KNOWN, observed="DUP"))
     assert (result.change, code) == (Change.UNEXPECTED, EXIT_DIFFERS)
+
+
+@pytest.mark.parametrize(("role", "change"), [(Role.VERSION, Change.OPEN), (Role.LISTED, Change.UNEXPECTED)])
+def test_of_a_version_that_nobody_looked_at_nothing_is_expected(role: Role, change: Change) -> None:
+    result = CellResult(KEY, Verdict.PASS, "as stated", 1.0, (_attempt("2", Verdict.PASS),))
+    plan = Plan((replace(CRATE, role=role),), (), (SCENARIO,), (PlannedCell(KEY, True, "node"),))
+    matrix = build(RUN, plan, [result], OracleRecord({}, (_wire(WireVerdict.MALFORMED),)))
+    assert matrix.cells[0].result.change is change
