@@ -42,13 +42,14 @@ def pages(matrix: Matrix, evidence: Path, published: Publication) -> Iterator[tu
     if matrix.baseline is not None:
         yield DIFF_PAGE, render("diff.html.j2", diff_context(matrix, matrix.baseline))
     yield GUIDE_PAGE, render("guide.html.j2", guide_context(matrix))
+    before = matrix.baseline.seen() if matrix.baseline is not None else {}
     for row in matrix.rows:
         yield from probe_files(matrix, row.crate)
         yield crate_page(row.crate.handle), render("crate.html.j2", crate_context(matrix, row, published))
         for group in row.groups:
             for cell in group.cells:
                 if cell.measured:
-                    context = cell_context(matrix, row, group, cell, _transcript(cell, evidence))
+                    context = cell_context(matrix, row, group, cell, _transcript(cell, evidence), before.get(cell.key))
                     yield cell_page(row.crate, cell.key), render("cell.html.j2", context)
 
 

@@ -29,6 +29,7 @@ from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import WireLines, wire_lines
 from harness.report.words import DIALECTS, ROLES, heading, red_cells, release, title, verdict_counts
+from harness.snapshot import Seen
 
 #: Characters of one text on a page; whole texts are in results.json.
 LONGEST = 20_000
@@ -198,7 +199,9 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
     )
 
 
-def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript: str = "") -> CellPage:
+def cell_context(
+    matrix: Matrix, row: Row, group: Group, cell: Cell, transcript: str = "", before: Seen | None = None
+) -> CellPage:
     """What a cell's page says.
 
     Args:
@@ -207,6 +210,7 @@ def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript:
         group: what the cell is in there.
         cell: a measured one.
         transcript: text of the file that `transcript_of` names; its end is quoted.
+        before: the cell in the baseline; null where that has it not, or there is none.
     """
     page = cell_page(row.crate, cell.key)
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
@@ -227,7 +231,7 @@ def cell_context(matrix: Matrix, row: Row, group: Group, cell: Cell, transcript:
         change=_CHANGES[result.change],
         details=tuple(" ".join(part.split()) for part in visible(scenario.details).split("\n\n") if part.strip()),
         spec=tuple(linked(clause) for clause in scenario.spec),
-        about=tuple(_about(cell)),
+        about=tuple(_about(cell, _failing_since(matrix, cell, before))),
         expected=_long(attempt.expected if attempt and attempt.expected else scenario.title),
         observed=_long(attempt.observed if attempt and attempt.observed else _plain_outcome(cell)),
         attempts=tuple(_attempt(a, root) for a in result.attempts),
@@ -293,7 +297,17 @@ def _statements(row: Row) -> Iterable[StatementLine]:
         yield StatementLine(label, one_line(entry.what), one_line(entry.reason, LONGEST), linked(entry.source, 64))
 
 
-def _about(cell: Cell) -> Iterable[Fact]:
+def _failing_since(matrix: Matrix, cell: Cell, before: Seen | None) -> str:
+    """Since which run a red cell is known to be red; empty where it is not red, or nothing is known of earlier runs."""
+    if not cell.verdict.is_red or matrix.baseline is None or before is None:
+        return ""
+    of_then = f"run {matrix.baseline.run} of {matrix.baseline.started[:10]}"
+    if before.verdict.is_red:
+        return f"{of_then} at least, where it ended in {before.verdict}"
+    return f"this run; {before.verdict} in {of_then}"
+
+
+def _about(cell: Cell, failing_since: str) -> Iterable[Fact]:
     key, scenario, result = cell.key, cell.scenario, cell.result
     facts_of_cell = (
         ("Dialect", DIALECTS[key.dialect]),
@@ -306,6 +320,7 @@ def _about(cell: Cell) -> Iterable[Fact]:
         ("Needs", ", ".join((*scenario.needs, *scenario.features))),
         ("Deadline", f"{scenario.deadline:g} s"),
         ("Took", f"{result.seconds:.1f} s"),
+        ("Failing since", failing_since),
         ("Settings changed", ", ".join(result.options)),
     )
     return (Fact(label, one_line(text)) for label, text in facts_of_cell if text)
