@@ -25,6 +25,7 @@ from harness.model import (
     Consequence,
     Crate,
     Dialect,
+    Expectation,
     Level,
     Requirement,
     Role,
@@ -91,12 +92,22 @@ def _honest(scenario_id: str) -> Crate:
     return CONTROL if witness is None else _crate(witness)
 
 
-def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, control: Crate | None) -> CellResult:
+def _measure(
+    bench: Bench,
+    crate: Crate,
+    function: Function,
+    params: Params,
+    *,
+    control: Crate | None,
+    expected: Verdict = Verdict.PASS,
+) -> CellResult:
+    """One cell. A red that is expected is not tried again on a fresh broker: that is the judge's test."""
     stated = scenario_of(function)
     assert stated is not None
     line, shown = _line(), "-".join(f"{name}{value}" for name, value in params)
     key = CellKey(stated.dialect, stated.id, shown, crate.name, crate.version, line.id)
-    question = Question(key=key, scenario=stated, crate=crate, line=line, control=control)
+    known = Expectation(key, expected, observed="", reason="it lies", review="2027-05-01") if expected.is_red else None
+    question = Question(key=key, scenario=stated, crate=crate, line=line, control=control, expectation=known)
 
     def body(cell: Cell) -> None:
         function(cell, **dict(params))
@@ -114,20 +125,30 @@ def _measure(bench: Bench, crate: Crate, function: Function, params: Params, *, 
 def test_saboteur_is_caught(broker_bench: Bench, case: Case, record_property: Callable[[str, object], None]) -> None:
     """The verdict is right, and the reason lets a human see what is wrong."""
     control = _honest(case.scenario)
-    cell = _measure(broker_bench, _crate(case.saboteur), FUNCTIONS[case.scenario], case.params, control=control)
+    cell = _measure(
+        broker_bench,
+        _crate(case.saboteur),
+        FUNCTIONS[case.scenario],
+        case.params,
+        control=control,
+        expected=case.verdict,
+    )
     record_property("seen", f"{case.saboteur} | {case.id} | {cell.verdict} | {cell.seconds:.1f} s | {cell.reason}")
     assert cell.verdict is case.verdict, cell.reason
     assert re.search(case.reason, cell.reason), cell.reason
     if case.verdict.is_red:
         assert cell.control is Verdict.PASS, cell.control_reason
-        assert [attempt.verdict for attempt in cell.attempts] == [case.verdict] * 2, "the same every time"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "params"), [pytest.param(*entry, id=f"{entry[0]}{dict(entry[1]) or ''}") for entry in EVERY]
 )
 def test_the_honest_client_passes(broker_bench: Bench, name: str, params: Params) -> None:
-    """With all the patience that a real run has: what the saboteurs fail is no trap."""
+    """With all the patience that a real run has: what the saboteurs fail is no trap.
+
+    As each saboteur's control it passes in less time; here are those scenarios too that no saboteur is asked.
+    """
     cell = _measure(broker_bench, _honest(name), FUNCTIONS[name], params, control=None)
     assert cell.verdict is Verdict.PASS, cell.reason
 
