@@ -12,7 +12,7 @@ matrix: setup ## Set everything up, run the crates, write reports/latest/index.h
 
 .PHONY: test
 test: setup lint ## Set everything up, run the project's own tests and the scenarios against the expectations
-	$(BIN)/pytest tests -n 4 -q --durations=5 -m "not full"
+	$(BIN)/pytest tests -n 6 -q --durations=5 -m "not full"
 	$(BIN)/iotyet run --profile ci --tolerate-unreachable
 
 .PHONY: lint

@@ -121,7 +121,6 @@ IN_CI = {
     "starts-early-consumes_from_an_offset",
     "delivers-empty-for-null-consumes_a_null_value",
     "commits-the-last-commits_the_next_offset",
-    "trusts-any-certificate-refuses_a_bad_certificate",
 }
 
 
