@@ -17,6 +17,8 @@ from harness.report.text import one_line
 from harness.report.words import count, since
 from harness.snapshot import Snapshot
 
+#: Digits of a commit that are shown, as the first page does.
+_COMMIT = 12
 #: Cells of one kind on the page.
 _LISTED = 200
 
@@ -119,7 +121,8 @@ def data(diff: Diff) -> dict[str, Any]:
 
 
 def _shown(change: VersionChange) -> VersionChange:
-    return VersionChange(*(one_line(part) for part in (change.what, change.before, change.after)))
+    long = _COMMIT if change.what == "commit" else None
+    return VersionChange(one_line(change.what), one_line(change.before[:long]), one_line(change.after[:long]))
 
 
 def _group(kind: Kind, found: tuple[CellChange, ...], pages: Mapping[CellKey, str]) -> ChangeGroup:
