@@ -14,6 +14,8 @@ from harness.paths import PROBES
 _METHOD = re.compile(r"\n    fn (\w+)\(([^;{]*?)\) -> ([^;{]+);")
 _TRAIT = re.compile(r"\npub trait (\w+) \{\n(.*?)\n\}\n", re.DOTALL)
 _TYPE = re.compile(r"\b[A-Z]\w+")
+#: What a module of the kit takes from another one, without passing it on.
+_BORROWED = re.compile(r"\nuse crate::(\w+)::([A-Z]\w+);")
 #: Types of a method that are not the kit's dialect's: where they come from, or nothing where Rust knows them.
 _ELSEWHERE = {
     "BTreeMap": "std::collections::BTreeMap",
@@ -38,10 +40,11 @@ def manifest(crate: Crate) -> str:
 def source(crate: Crate) -> str:
     """src/main.rs of a probe for a crate, whose dialects share one vocabulary."""
     module = module_of(crate.dialects[0])
-    trait, methods = _trait(module)
+    trait, methods, borrowed = _trait(module)
+    elsewhere = _ELSEWHERE | borrowed
     types = {name for _, arguments, result in methods for name in _TYPE.findall(f"{arguments} {result}")}
-    outside = sorted(path for name in types if (path := _ELSEWHERE.get(name, "")))
-    inside = ", ".join(sorted(types - _ELSEWHERE.keys()))
+    outside = sorted(path for name in types if (path := elsewhere.get(name, "")))
+    inside = ", ".join(sorted(types - elsewhere.keys()))
     uses = "\n".join(f"use {path};" for path in sorted([*outside, "std::process::ExitCode"]))
     dialects = ", ".join(f'"{dialect}"' for dialect in crate.dialects)
     bodies = "\n\n".join(_method(*method) for method in methods)
@@ -93,13 +96,19 @@ def module_of(dialect: Dialect) -> str:
     return dialect.partition("-")[0]
 
 
-def _trait(module: str) -> tuple[str, list[tuple[str, str, str]]]:
-    """Name and required methods (name, arguments, result) of the trait that a dialect's probes implement."""
+def _trait(module: str) -> tuple[str, list[tuple[str, str, str]], dict[str, str]]:
+    """The trait that a dialect's probes implement.
+
+    Returns:
+        Its name, its required methods (name, arguments, result), and the paths of types that its module borrows.
+    """
     files = [PROBES / "kit" / "src" / f"{module}.rs", PROBES / "kit" / "src" / module / "mod.rs"]
-    found = [_TRAIT.search(path.read_text(encoding="utf-8")) for path in files if path.exists()]
-    if len(found) != 1 or found[0] is None:
+    texts = [path.read_text(encoding="utf-8") for path in files if path.exists()]
+    found = _TRAIT.search(texts[0]) if len(texts) == 1 else None
+    if found is None:
         raise HarnessFault(f"the kit has no trait for {module}")
-    return found[0][1], _METHOD.findall(f"\n{found[0][2]}")
+    borrowed = {name: f"kit::{home}::{name}" for home, name in _BORROWED.findall(texts[0])}
+    return found[1], _METHOD.findall(f"\n{found[2]}"), borrowed
 
 
 def _method(name: str, arguments: str, result: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.catalog import load_crates
 from harness.model import Crate, Dialect, Kind, Profile, Role
-from harness.paths import CRATES_TOML
+from harness.paths import CRATES_TOML, PROBES
 from harness.probes import skeleton
 from harness.wire.dialects import VOCABULARIES
 from harness.wire.operations import Vocabulary
@@ -30,6 +30,20 @@ def test_every_operation_has_a_method_that_refuses(vocabulary: Vocabulary) -> No
     assert written <= {operation.name for operation in vocabulary.operations}
     assert text.count("Err(Failure::not_written(") == len(written)
     assert 'const OPS: &[&str] = &["wait"];' in text
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES, ids=lambda vocabulary: vocabulary.dialects[0])
+def test_each_type_is_imported_from_the_module_that_declares_it(vocabulary: Vocabulary) -> None:
+    text = skeleton.source(_crate(*vocabulary.dialects))
+    imports = re.findall(r"^use kit::(\w+)::(?:\{([^}]*)\}|(\w+));", text, re.MULTILINE)
+    assert imports
+    for module, several, one in imports:
+        kit = PROBES / "kit" / "src"
+        files = [path for path in (kit / f"{module}.rs", *(kit / module).glob("*.rs")) if path.exists()]
+        declared = {
+            name for path in files for name in re.findall(r"\npub (?:struct|enum|type) (\w+)", path.read_text())
+        }
+        assert {name.strip() for name in (several or one).split(",")} <= declared, module
 
 
 def test_the_manifest_pins_the_crate() -> None:
