@@ -6,19 +6,19 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from harness.bench import Bench, ReferencePeer
 from harness.capture import Relay
 from harness.cells.peer import DELIVERY, PeerCell
 from harness.cells.zmtp_client import Message, ZmtpClient, ZmtpSocket
-from harness.errors import CrateTimeout
+from harness.errors import CrateTimeout, FeatureUnsupported, Mismatch
 from harness.model import Crate, Scenario
 from harness.references.zmtp import Context, Socket
-from harness.references.zmtp_raw import RawPeer
+from harness.references.zmtp_raw import ProtocolError, RawPeer
 from harness.wire.zmtp import SocketType
 
 #: The port of the guide's second example (`tcp://*:5556`), for captures. ZMTP has no port of its own; Wireshark takes
@@ -29,6 +29,8 @@ CANONICAL_PORT = 5556
 Side = Literal["crate-binds", "crate-connects"]
 SIDES: tuple[Side, ...] = ("crate-binds", "crate-connects")
 
+
+_Result = TypeVar("_Result")
 
 #: Seconds for which one side waits before the other one is driven again.
 _SLICE = 0.2
@@ -106,6 +108,27 @@ class ZmtpCell(PeerCell):
 
     # -- meeting -----------------------------------------------------------------------------------
 
+    def require_ping(self) -> None:
+        """Go on only where the crate greets as ZMTP 3.1 or later: 3.0 has neither PING nor PONG (23/ZMTP).
+
+        Raises:
+            FeatureUnsupported: it greets as an older version.
+        """
+        peer = self.raw_peer()
+        self.client().open("DEALER").begin_connect(peer.endpoint)
+        step("the crate connects", peer.accept)
+        major, minor = step("the crate greets", lambda: peer.greet(1)).version
+        if (major, minor) < (3, 1):
+            raise FeatureUnsupported("ping", f"the crate greets as ZMTP {major}.{minor}")
+
+    def send_first(self, link: Link, *frames: bytes) -> None:
+        """The crate sends one message while its first peer may still be on its way.
+
+        With no peer there a socket "SHALL block on sending, or return a suitable error" (28/REQREP, 30/PIPELINE): after
+        an error it is asked again.
+        """
+        link.crate.client.until_it_works(lambda: link.crate.send(*frames), DELIVERY)
+
     def send(self, reference: Socket, *frames: bytes) -> None:
         """The reference sends one message.
 
@@ -116,11 +139,11 @@ class ZmtpCell(PeerCell):
         if not reference.send(*frames, within=self.remaining(DELIVERY, expected)):
             raise CrateTimeout(f"the reference could send nothing within {DELIVERY:g} s", expected=expected)
 
-    def await_subscription(self, link: Link, prefix: bytes, *, on: bool = True) -> None:
+    def await_subscription(self, link: Link, prefix: bytes, *, on: bool = True, after_cut: bool = False) -> None:
         """Wait until the reference, an XPUB, reads that the crate subscribes to `prefix`, or unsubscribes.
 
         Meanwhile the crate polls: libzmq attaches a peer that connects, and tells it subscriptions, only within calls
-        on the socket.
+        on the socket. `after_cut` as `ZmtpSocket.take` has it.
         """
         wanted = bytes([on]) + prefix
         expected = f"the crate's {'subscription' if on else 'cancellation'} to {prefix!r} arrives"
@@ -133,7 +156,7 @@ class ZmtpCell(PeerCell):
                 return
             if message is not None:
                 seen.append(message)
-            early = link.crate.take(0)
+            early = link.crate.take(0, after_cut=after_cut)
             self.expect(early is None, expected="nothing arrives before the subscription", observed=f"{early} came")
         raise CrateTimeout(f"the reference's XPUB read {seen or 'nothing'} within {DELIVERY:g} s", expected=expected)
 
@@ -171,12 +194,19 @@ class ZmtpCell(PeerCell):
 
         self.expect_sequence(wanted, take, expected=expected, who="the reference")
 
-    def expect_delivered(self, socket: ZmtpSocket, wanted: Sequence[Message], *, expected: str) -> None:
-        """The crate delivers exactly these messages, in this order; the last one is the barrier."""
+    def expect_delivered(
+        self, socket: ZmtpSocket, wanted: Sequence[Message], *, expected: str, after_cut: bool = False
+    ) -> None:
+        """The crate delivers exactly these messages, in this order; the last one is the barrier.
+
+        `after_cut` as `ZmtpSocket.take` has it.
+        """
 
         def take(within: float) -> Message | None:
             end = time.monotonic() + within
-            while (message := socket.take(min(within, _SLICE))) is None and time.monotonic() < end:
+            while (message := socket.take(min(within, _SLICE), after_cut=after_cut)) is None:
+                if time.monotonic() >= end:
+                    break
                 self.reference.drive()
             return message
 
@@ -194,3 +224,15 @@ class ZmtpCell(PeerCell):
 def endpoint_of(relay: Relay) -> str:
     """Where sockets connect to that go through `relay`."""
     return f"tcp://127.0.0.1:{relay.endpoint[1]}"
+
+
+def step(expected: str, act: Callable[[], _Result]) -> _Result:
+    """What `act` of a raw peer returns.
+
+    Raises:
+        Mismatch: the other side, which is the crate, does not do what `expected` says.
+    """
+    try:
+        return act()
+    except ProtocolError as error:
+        raise Mismatch(str(error), expected=expected) from error

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two signals to a client that waits.
 _SIGNAL_PAUSE = 0.05
+#: Seconds between an error of a receive and the next one.
+_ERROR_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class ZmtpSocket:
         self._cell = cell
         self.name = name
 
-    def bind(self, endpoint: str = "tcp://127.0.0.1:*") -> str:
+    def bind(self, endpoint: str = "tcp://127.0.0.1:0") -> str:
         """Bind; returns the endpoint in effect."""
         request = zmtp.BindRequest(socket=self.name, endpoint=endpoint)
         bound: str = self.client.call("bind", request, f"{endpoint} is bound")["endpoint"]
@@ -89,9 +91,16 @@ class ZmtpSocket:
         return bound
 
     def connect(self, endpoint: str) -> None:
-        """Connect; returns at once."""
+        """Connect; returns when the crate's own call does: at once, or after the handshake."""
+        self.begin_connect(endpoint)(2 * CALL_DEADLINE)
+
+    def begin_connect(self, endpoint: str) -> Callable[[float], object]:
+        """As `connect`, and returns at once: with a function that waits for the call's end, given seconds.
+
+        Whoever is to shake hands in the scenario's own thread comes between the two.
+        """
         request = zmtp.ConnectRequest(socket=self.name, endpoint=endpoint)
-        self.client.call("connect", request, f"connecting to {endpoint} begins")
+        return self.client.begin("connect", request, f"connecting to {endpoint} succeeds")
 
     def subscribe(self, prefix: bytes = b"", *, on: bool = True) -> None:
         """Subscribe to what begins with `prefix`, or unsubscribe."""
@@ -129,14 +138,23 @@ class ZmtpSocket:
             fields["as_text"] = True
         return zmtp.ReceiveRequest.model_validate(fields)
 
-    def take(self, within: float) -> Message | None:
-        """The next message; null where none came within `within` seconds."""
+    def take(self, within: float, *, after_cut: bool = False) -> Message | None:
+        """The next message; null where none came within `within` seconds.
+
+        Args:
+            within: seconds.
+            after_cut: an error may tell of a connection that was cut; it counts as no message.
+        """
         try:
             return self.receive(within)[0]
         except RefusedByCrate as error:
             if error.code == "timeout":
                 return None
-            raise
+            if not after_cut:
+                raise
+            self._cell.remark(f"receiving again, as an application would: {error.observed}")
+            time.sleep(min(within, _ERROR_PAUSE))
+            return None
 
     def option(self, name: zmtp.ReadableOption) -> str | int | bool | bytes:
         """An option's value."""

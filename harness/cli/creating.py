@@ -46,7 +46,7 @@ def new_crate(name: str, dialect: tuple[str, ...], package: str, version: str, k
     Every operation is refused as not written until somebody writes it: its cells are not run, and nobody is blamed.
     Exits with 1 where the crate does not compile: the files stay, and the compiler says why.
 
-    Example: iotyet new crate zeromq --dialect zmtp
+    Example: iotyet new crate tmq --dialect zmtp
     """
     need_cargo()
     spoken = tuple(Dialect(text) for text in dict.fromkeys(dialect))

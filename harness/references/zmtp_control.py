@@ -5,6 +5,7 @@ python -m harness.references.zmtp_control
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from importlib.metadata import version
@@ -66,7 +67,7 @@ class ControlClient:
         """Bind."""
         socket = self._socket(request.socket)
         try:
-            socket.raw.bind(request.endpoint)
+            socket.raw.bind(re.sub(r":0$", ":*", request.endpoint))  # libzmq's word for a port that the system picks
         except zmq.ZMQError as error:
             raise _failure(error) from error
         return zmtp.BindReply(endpoint=socket.raw.getsockopt_string(zmq.LAST_ENDPOINT))

@@ -82,17 +82,19 @@ class OpenRequest(OnSocket):
 class BindRequest(OnSocket):
     """Bind; replies with the endpoint in effect."""
 
-    endpoint: str
+    endpoint: str = Field(
+        description="the tcp port 0 stands for one that the system picks: a probe puts the crate's own word for it"
+    )
 
 
 class BindReply(Strict):
-    """The endpoint after wildcards were resolved."""
+    """The endpoint with the port that was picked."""
 
     endpoint: str
 
 
 class ConnectRequest(OnSocket):
-    """Connect; returns at once, as ZeroMQ does."""
+    """Connect; replies when the crate's own call returns: at once, or after the handshake."""
 
     endpoint: str
 
@@ -111,7 +113,8 @@ class SendRequest(OnSocket):
     timeout_ms: int | None = Field(
         default=None,
         ge=0,
-        description="milliseconds for which the crate's poll waits until the socket can send; "
+        description="milliseconds for which the crate's poll, or its call where it has no poll, waits until the "
+        "socket can send; "
         "null sends at once, and the socket's own options decide how long that may take; "
         "running out is the error `timeout`",
     )
@@ -123,7 +126,7 @@ class ReceiveRequest(OnSocket):
     timeout_ms: int | None = Field(
         default=None,
         ge=0,
-        description="milliseconds for which the crate's poll waits for a message; "
+        description="milliseconds for which the crate's poll, or its call where it has no poll, waits for a message; "
         "null receives at once, and the socket's own options decide how long that may take; "
         "running out is the error `timeout`",
     )

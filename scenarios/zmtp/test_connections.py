@@ -15,6 +15,11 @@ _TCP = "http://api.zeromq.org/4-3:zmq-tcp"
 _IPC = "http://api.zeromq.org/4-3:zmq-ipc"
 _BIND = "http://api.zeromq.org/4-3:zmq-bind"
 _CONNECT = "http://api.zeromq.org/4-3:zmq-connect"
+#: Sockets "SHALL establish connections opportunistically, that is: they connect to an endpoint asynchronously, and if
+#: the connection is broken, SHOULD reconnect"; a queue is there "whether or not the connection is established".
+_ZMTP = "https://rfc.zeromq.org/spec/23/"
+_REQREP = "https://rfc.zeromq.org/spec/28/"
+_PIPELINE = "https://rfc.zeromq.org/spec/30/"
 _MONITOR = "http://api.zeromq.org/4-3:zmq-socket-monitor"
 _OPTIONS = "http://api.zeromq.org/4-3:zmq-setsockopt"
 _PING = "https://rfc.zeromq.org/spec/37/#connection-heartbeating"
@@ -26,20 +31,20 @@ sides = pytest.mark.parametrize("side", SIDES)
 @scenario(
     Dialect.ZMTP,
     level=Level.CORE,
-    requirement=Requirement.MUST,
+    requirement=Requirement.SHOULD,
     consequence=Consequence.HANG,
-    spec=[_CONNECT],
+    spec=[_ZMTP, _REQREP, _CONNECT],
     needs=[Need.RECONNECT],
 )
 def test_works_again_after_a_cut(cell: ZmtpCell, side: Side) -> None:
     """After the connection broke, messages go both ways again without the application's help."""
     link = cell.link("DEALER", "DEALER", side)
-    for _ in range(3):
+    for cuts in range(3):
         there, back = cell.payload(), cell.payload()
-        link.crate.send(there)
+        cell.send_first(link, there)
         cell.expect_received(link.reference, [Message.of(there)], expected="a message arrives")
         cell.send(link.reference, back)
-        cell.expect_delivered(link.crate, [Message.of(back)], expected="a message is delivered")
+        cell.expect_delivered(link.crate, [Message.of(back)], expected="a message is delivered", after_cut=cuts > 0)
         connections = link.relay.served
         link.relay.cut()
         cell.expect_soon(
@@ -53,7 +58,7 @@ def test_works_again_after_a_cut(cell: ZmtpCell, side: Side) -> None:
     level=Level.CORE,
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
-    spec=[_CONNECT],
+    spec=[_ZMTP, _PIPELINE, _CONNECT],
     needs=[Need.RECONNECT],
 )
 def test_connects_before_the_peer_binds(cell: ZmtpCell) -> None:
@@ -103,9 +108,9 @@ def test_pauses_between_attempts(cell: ZmtpCell) -> None:
     spec=[f"{_BIND}", "http://api.zeromq.org/4-3:zmq-getsockopt (ZMQ_LAST_ENDPOINT)"],
 )
 def test_tells_the_endpoint_that_it_is_bound_to(cell: ZmtpCell) -> None:
-    """After binding a wildcard port, the last endpoint is the address with the port that was chosen."""
+    """After binding a port that the system picks, the last endpoint is the address with the port that was chosen."""
     socket = cell.client().open("PULL")
-    bound = socket.bind("tcp://127.0.0.1:*")
+    bound = socket.bind()
     told = socket.option("last_endpoint")
     host, _, port = str(told).rpartition(":")
     cell.expect(
@@ -154,7 +159,7 @@ def test_works_over_ipv6(cell: ZmtpCell, side: Side) -> None:
     """With the option for IPv6, messages go both ways over ::1."""
     socket, reference = cell.client().open("PAIR", ipv6=True), cell.reference.open("PAIR", ipv6=True)
     if side == "crate-binds":
-        reference.connect(socket.bind("tcp://[::1]:*"))
+        reference.connect(socket.bind("tcp://[::1]:0"))
     else:
         relay = cell.relay_to(reference.bind())
         socket.connect(f"tcp://[::1]:{relay.endpoint[1]}")
@@ -278,10 +283,12 @@ def test_notices_a_silent_peer(cell: ZmtpCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_PING],
+    features=["ping"],
     timer=4.5,
 )
 def test_answers_heartbeats(cell: ZmtpCell) -> None:
     """A peer that sends PING and gives up without PONG stays connected while the application is idle."""
+    cell.require_ping()  # libzmq sends PING to peers of ZMTP 3.0 as well
     heartbeats = {"heartbeat_ivl": 200, "heartbeat_timeout": 2000}
     link = cell.link("DEALER", "DEALER", "crate-connects", reference_options=heartbeats)
     first = cell.payload()

@@ -34,7 +34,7 @@ def test_requests(cell: ZmtpCell, side: Side) -> None:
     """A REQ socket of the crate sends requests to a REP socket and gets each reply."""
     link = cell.link("REQ", "REP", side)
     for request, reply in [(cell.payload(), cell.payload()) for _ in range(3)]:
-        link.crate.send(request)
+        cell.send_first(link, request)
         cell.expect_received(link.reference, [Message.of(request)], expected="the request arrives")
         cell.send(link.reference, reply)
         cell.expect_delivered(link.crate, [Message.of(reply)], expected="the reply is delivered")
@@ -102,7 +102,8 @@ def test_pushes(cell: ZmtpCell, side: Side) -> None:
     """A PULL socket gets what a PUSH socket of the crate sends, in order."""
     link = cell.link("PUSH", "PULL", side)
     payloads = [cell.payload() for _ in range(20)]
-    for payload in payloads:
+    cell.send_first(link, payloads[0])
+    for payload in payloads[1:]:
         link.crate.send(payload)
     cell.expect_received(link.reference, messages(payloads), expected="all messages arrive in order")
 
@@ -144,7 +145,7 @@ def test_deals(cell: ZmtpCell, side: Side) -> None:
     name = f"dealer-{cell.token}".encode()
     link = cell.link("DEALER", "ROUTER", side, crate_options={"routing_id": name})
     question, answer = cell.payload(), cell.payload()
-    link.crate.send(question)
+    cell.send_first(link, question)
     cell.expect_received(link.reference, [Message.of(name, question)], expected="the ROUTER gets name and message")
     cell.send(link.reference, name, answer)
     cell.expect_delivered(link.crate, [Message.of(answer)], expected="the crate delivers the message without the name")
@@ -162,7 +163,7 @@ def test_requests_of_a_router(cell: ZmtpCell, side: Side) -> None:
     """A ROUTER sees an empty frame between the name of the crate's REQ socket and its request, and answers so."""
     link = cell.link("REQ", "ROUTER", side, crate_options={"routing_id": b"asker"})
     request, reply = cell.payload(), cell.payload()
-    link.crate.send(request)
+    cell.send_first(link, request)
     expected = "the ROUTER gets name, empty frame and request"
     cell.expect_received(link.reference, [Message.of(b"asker", b"", request)], expected=expected)
     cell.send(link.reference, b"asker", b"", reply)
@@ -237,7 +238,8 @@ def test_talks_to_a_pair(cell: ZmtpCell, side: Side) -> None:
     """A PAIR socket of the crate sends and receives as it likes, without taking turns."""
     link = cell.link("PAIR", "PAIR", side)
     there, back = [cell.payload() for _ in range(3)], [cell.payload() for _ in range(3)]
-    for payload in there:
+    cell.send_first(link, there[0])
+    for payload in there[1:]:
         link.crate.send(payload)
     cell.expect_received(link.reference, messages(there), expected="three messages arrive in order")
     for payload in back:

@@ -6,6 +6,7 @@ What the harness waits for is shortened here, because many lies are found by wai
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from harness.bench import Bench, ReferencePeer
 from harness.catalog import load_crates, load_peers
 from harness.judge import Question, attempt
-from harness.model import CellKey, Dialect, Kind, Role, Verdict
+from harness.model import Attempt, CellKey, Crate, Dialect, Kind, Role, Sourced, Verdict
 from harness.scenario import scenario_of
 from tests.saboteurs.cast import saboteur, scenarios_of
 from tests.saboteurs.zmtp_clients import CLIENTS
@@ -138,22 +139,10 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
 UNPROVEN: dict[str, str] = {}
 
 
-@pytest.mark.parametrize(
-    ("name", "scenario", "params", "verdict", "reason"),
-    [pytest.param(*case, id=f"{case[0]}-{case[1]}-{'-'.join(map(str, case[2].values()))[:20]}") for case in CASES],
-)
-def test_saboteur_is_caught(
-    bench: Bench,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    scenario: str,
-    params: dict[str, Any],
-    verdict: set[Verdict],
-    reason: str,
-) -> None:
-    """The verdict is right, and the reason lets a human see what is wrong."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the harness waits for is still far more than the honest client needs."""
     monkeypatch.setattr(Bench, "_vet", lambda *_: {})  # the contract is not what they break, and starting takes time
-    # Still far more than the honest client needs.
     for module in ("peer", "zmtp", "zmtp_client"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 1.5)
     monkeypatch.setattr("harness.references.zmtp_raw.STEP", 1.5)
@@ -162,15 +151,56 @@ def test_saboteur_is_caught(
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": 1.5})
     monkeypatch.setattr("harness.cells.peer.PeerCell.expect_soon.__kwdefaults__", {"within": 1.5})
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpClient.terminate.__defaults__", (1.5,))
+
+
+def _asked(bench: Bench, crate: Crate, scenario: str, params: dict[str, Any]) -> Attempt:
+    """How one attempt of this client at a scenario ends."""
     function = FUNCTIONS[scenario]
     stated = scenario_of(function)
     assert stated is not None
-    crate = saboteur(CONTROL, "zmtp_clients", name, kind=Kind.BINDING)
     key = CellKey(Dialect.ZMTP, scenario, "", crate.name, crate.version, LINE.id)
     question = Question(key=key, scenario=stated, crate=crate, line=LINE)
-    seen = attempt(bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), "1")
+    return attempt(bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), "1")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("name", "scenario", "params", "verdict", "reason"),
+    [pytest.param(*case, id=f"{case[0]}-{case[1]}-{'-'.join(map(str, case[2].values()))[:20]}") for case in CASES],
+)
+def test_saboteur_is_caught(
+    bench: Bench, name: str, scenario: str, params: dict[str, Any], verdict: set[Verdict], reason: str
+) -> None:
+    """The verdict is right, and the reason lets a human see what is wrong."""
+    seen = _asked(bench, saboteur(CONTROL, "zmtp_clients", name, kind=Kind.BINDING), scenario, params)
     assert seen.verdict in verdict, seen.reason
     assert re.search(reason, seen.reason), seen.reason
+
+
+@pytest.mark.parametrize(
+    ("scenario", "params"),
+    [("requests", BINDS), ("pushes", BINDS), ("deals", CONNECTS), ("talks_to_a_peer_of_zmtp_3", {"minor": 1})],
+)
+def test_who_waits_in_connect_and_not_in_send_is_not_blamed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, scenario: str, params: dict[str, Any]
+) -> None:
+    """No clause says when `connect` returns, and one lets a send end in an error that has nobody to go to."""
+    monkeypatch.setattr(Bench, "_vet", lambda *_: {})
+    seen = _asked(bench, saboteur(CONTROL, "zmtp_others", "waits", kind=Kind.BINDING), scenario, params)
+    assert seen.verdict is Verdict.PASS, seen.reason
+
+
+@pytest.mark.parametrize("scenario", ["answers_ping", "answers_heartbeats"])
+def test_who_greets_as_zmtp_3_0_is_not_asked_for_ping(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, scenario: str
+) -> None:
+    """ZMTP 3.0 has no PING; that a crate speaks no other version is to be declared nevertheless."""
+    monkeypatch.setattr(Bench, "_vet", lambda *_: {})
+    crate = saboteur(CONTROL, "zmtp_others", "greets-as-zmtp-3-0", kind=Kind.BINDING)
+    silent = _asked(bench, crate, scenario, {})
+    assert (silent.verdict, "'ping': the crate greets as ZMTP 3.0" in silent.reason) == (Verdict.BROKEN, True)
+    declared = replace(crate, unsupported=(Sourced("ping", "it greets as ZMTP 3.0", "https://example.org"),))
+    assert _asked(bench, declared, scenario, {}).verdict is Verdict.UNSUPPORTED
 
 
 def test_every_scenario_can_fail() -> None:

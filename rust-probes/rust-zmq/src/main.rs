@@ -3,6 +3,7 @@
 //! - `open`, `bind`, `connect`, `send` and `receive` follow the
 //!   [examples](https://docs.rs/crate/zmq/0.10.0/source/examples/zguide): one `Context`, `Context::socket`,
 //!   `send_multipart`, `recv_multipart`; with a time limit, `Socket::poll` comes before.
+//! - A port that the system picks is `*` to [libzmq](http://api.zeromq.org/4-3:zmq-tcp).
 //! - A receive `as_text` is [`Socket::recv_string`](https://docs.rs/zmq/0.10.0/zmq/struct.Socket.html#method.recv_string),
 //!   which gives the bytes where they are no UTF-8.
 //! - Options are set and read by the `set_…`, `get_…` and `is_…` methods; keys are decoded by
@@ -81,7 +82,11 @@ impl kit::zmtp::Client for Probe {
 
     fn bind(&mut self, request: Attach) -> Result<String, Failure> {
         let socket = self.socket(&request.socket)?;
-        socket.bind(&request.endpoint).map_err(failure)?;
+        let endpoint = match request.endpoint.strip_suffix(":0") {
+            Some(interface) => format!("{interface}:*"),
+            None => request.endpoint,
+        };
+        socket.bind(&endpoint).map_err(failure)?;
         options::last_endpoint(socket)
     }
 
