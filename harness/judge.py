@@ -57,8 +57,9 @@ class Question:
 def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     """Measure one cell.
 
-    An unexpected red is tried again on a fresh broker, and the worst attempt counts. A red that stays is handed to the
-    control on the same broker: where that does not pass either, the cell says nothing about the crate.
+    What is unexpectedly red is tried again on a fresh broker, and the worst attempt counts. So is what says nothing,
+    because the fault was ours: there the second attempt counts alone. A red that stays is handed to the control on the
+    same broker: where that does not pass either, the cell says nothing about the crate.
     """
     known = known_before(question.scenario, question.crate, question.line)
     if known is not None:
@@ -73,7 +74,7 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
             version = peer.version if peer else ""
             options = _options(bench, question.crate) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
-            if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
+            if peer and _deserves_another(question, attempts[0]):
                 peer = stack.enter_context(_peer(bench, question, fresh=True))
                 attempts.append(attempt(bench, question, question.crate, peer, body, "2"))
             if _worst(attempts).verdict.is_red and question.control and peer:
@@ -215,13 +216,25 @@ def _result(
     )
 
 
+def _deserves_another(question: Question, outcome: Attempt) -> bool:
+    unexpected = outcome.verdict.is_red and not _is_expected(question.expectation, outcome)
+    return unexpected or outcome.verdict is Verdict.BROKEN
+
+
+def _telling(attempts: list[Attempt]) -> list[Attempt]:
+    """All attempts, but without a first one that said nothing where a second one followed that does."""
+    if attempts[-1].verdict is Verdict.BROKEN:
+        return attempts
+    return [item for item in attempts if item.verdict is not Verdict.BROKEN]
+
+
 def _worst(attempts: list[Attempt]) -> Attempt:
-    return max(attempts, key=lambda item: item.verdict.severity)
+    return max(_telling(attempts), key=lambda item: item.verdict.severity)
 
 
 def _varies(expectation: Expectation | None, verdict: Verdict, attempts: list[Attempt]) -> bool:
     """True where the attempts differ, or where the cell is known to end in several ways and did end."""
-    if len({item.verdict for item in attempts}) > 1:
+    if len({item.verdict for item in _telling(attempts)}) > 1:
         return True
     if expectation is None or not expectation.may_also:
         return False

@@ -209,9 +209,9 @@ def test_any_other_exception_is_our_fault_with_its_trace(bench: StubBench, error
     assert result.verdict is Verdict.BROKEN
     assert result.change is Change.UNMEASURED
     assert result.reason == f"the scenario or the harness failed: {type(error).__name__}: {error}"
-    assert asked == ["mqttc on shared"], "what is our fault is not tried again"
-    (transcript,) = bench.folder.path.rglob("transcript.txt")
-    assert "Traceback (most recent call last)" in transcript.read_text()
+    assert asked == ["mqttc on shared", "mqttc on own1"], "nor is it handed to the control"
+    for transcript in bench.folder.path.rglob("transcript.txt"):
+        assert "Traceback (most recent call last)" in transcript.read_text()
 
 
 def test_an_interrupt_is_no_verdict(bench: StubBench) -> None:
@@ -350,6 +350,17 @@ def test_the_worst_attempt_counts_and_a_difference_is_flaky(bench: StubBench) ->
     assert (result.verdict, result.reason) == (Verdict.CRASH, "gone")
 
 
+@pytest.mark.parametrize("then", [None, FAILS, ReferenceFailed("again")], ids=["passes", "fails", "says nothing again"])
+def test_an_attempt_that_says_nothing_gives_way_to_the_second(bench: StubBench, then: Exception | None) -> None:
+    """The reference or the machine failed at first; that neither makes the crate red nor the cell flaky."""
+    result, asked = _measure(bench, {"mqttc": [ReferenceFailed("no topic"), then]}, expectation=_expectation())
+    assert asked[:2] == ["mqttc on shared", "mqttc on own1"]
+    first, second = result.attempts
+    assert (first.verdict, first.reason) == (Verdict.BROKEN, "no topic")
+    assert (result.verdict, result.flaky) == (second.verdict, False)
+    assert (asked[2:] == ["paho on own1"]) is (then is FAILS), "the control is asked about what is red"
+
+
 def test_an_expected_red_is_not_tried_again_but_the_control_still_is(bench: StubBench) -> None:
     result, asked = _measure(bench, {"mqttc": [FAILS]}, expectation=_expectation())
     assert asked == ["mqttc on shared", "paho on shared"]
@@ -466,7 +477,7 @@ def test_a_control_that_needs_more_than_a_third_of_the_deadline_is_told(
 @pytest.mark.parametrize("lag", [0.5, 2.5])
 def test_on_a_machine_that_is_too_busy_no_crate_is_blamed(bench: StubBench, lag: float) -> None:
     """The first number is what happened before the attempt, which does not count."""
-    bench.lags = [9.0, lag]
+    bench.lags = [9.0, lag, 9.0, lag]
     result, _ = _measure(bench, {"mqttc": [FAILS]}, expectation=_expectation())
     assert result.verdict is (Verdict.FAIL if lag < 1 else Verdict.BROKEN)
     bench.lags = [9.0, lag]
