@@ -70,7 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cell", default="", metavar="ID", help="only this cell, named by its id or its page's address")
     group.addoption("--shard", default="", metavar="I/N", help="only this part of the run; parts are by crate")
     group.addoption("--iotyet-run", metavar="DIR", help="write into this run, which the caller began")
-    group.addoption("--iotyet-resume", action="store_true", help="leave out what that run has already")
+    group.addoption("--iotyet-resume", action="store_true", help="leave out what that run has measured")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -206,10 +206,8 @@ class ScenarioPlugin:
         self._planned = [item for item in items if is_cell(item)]
         wanted = [item for item in self._planned if self._is_selected(item)]
         if self._folder is not None and self._config.getoption("iotyet_resume") and self._folder.has_plan():
-            # What was asked for then, less what is done.
-            missing = {cell.key for cell in self._folder.read_plan().cells if cell.selected}
-            missing -= {cell.key for cell in self._folder.read_cells()}
-            wanted = [item for item in self._planned if cell_key(item) in missing]
+            left = self._folder.left()
+            wanted = [item for item in self._planned if cell_key(item) in left]
         wanted = in_order([(_scenario(item), item) for item in wanted])
         self._keep(items, wanted)
         yield

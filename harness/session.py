@@ -63,19 +63,19 @@ class RunSession:
 
     @classmethod
     def resume(cls, reports: Path = REPORTS) -> RunSession:
-        """Go on with the newest run, which did not end.
+        """Go on with the newest run, which did not end, or could not measure everything.
 
         Raises:
             UsageError: there is none, or another run is going on.
         """
         runs = all_runs(reports / "runs")
-        if not runs or runs[-1].read_run().exit is not None:
-            raise UsageError("there is no interrupted run to go on with; start one with `iotyet run`")
+        if not runs or (runs[-1].read_run().exit is not None and not runs[-1].left()):
+            raise UsageError("there is no run with anything left to measure; start one with `iotyet run`")
         folder = runs[-1]
         lock = RunLock(reports, folder.path.name)
         lock.acquire()
         folder.drop_torn_line()
-        # Brokers and failures of the interrupted run are gone; what was built is in the cache.
+        # Brokers and failures of the earlier part are gone; what was built is in the cache.
         for lease in (folder.path / "leases").glob("*"):
             lease.unlink()
         return cls._open(folder, lock)
@@ -122,16 +122,15 @@ class RunSession:
         for build in builds.values():
             build.pop("lock", None)  # it is in the evidence
             build.pop("binary", None)  # a path of this machine
-        brokers = [
-            {key: broker[key] for key in ("line", "version", "provider", "image", "digest")}
-            for broker in leases.obtained("broker-").values()
-        ]
+        brokers = {broker["line"]: broker for broker in info.brokers}
+        for broker in leases.obtained("broker-").values():
+            brokers[broker["line"]] = {key: broker[key] for key in ("line", "version", "provider", "image", "digest")}
         completed = replace(
             info,
             seconds=round(self._before + time.monotonic() - self._started, 1),
             exit=exit_code,
             phases={**info.phases, **self._phases},
-            brokers=tuple(brokers) or info.brokers,
+            brokers=tuple(brokers.values()),
             builds={**info.builds, **builds},
         )
         self.folder.write_run(completed)

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.authors import ProbeSource, Statement
 from harness.errors import HarnessFault, UsageError
-from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario
+from harness.model import BrokerLine, CellKey, CellResult, Claim, Crate, Expectation, Scenario, Verdict
 from harness.snapshot import Snapshot
 from harness.wellformed import OracleRecord
 
@@ -76,6 +76,8 @@ class Plan:
     statements: tuple[Statement, ...] = ()
 
 
+#: What another try may measure: the fault was ours, or something could not be reached.
+_SAYS_NOTHING = (Verdict.BROKEN, Verdict.UNAVAILABLE)
 _T = TypeVar("_T")
 _RUN = TypeAdapter(RunInfo)
 _PLAN = TypeAdapter(Plan)
@@ -172,6 +174,11 @@ class RunFolder:
             cells.pop(cell.key, None)
             cells[cell.key] = cell
         return list(cells.values())
+
+    def left(self) -> set[CellKey]:
+        """The cells of the plan that a resumed run measures: those without a result, and those that say nothing."""
+        measured = {cell.key for cell in self.read_cells() if cell.verdict not in _SAYS_NOTHING}
+        return {cell.key for cell in self.read_plan().cells if cell.selected} - measured
 
     def drop_torn_line(self) -> None:
         """Cut an incomplete last line off, so that appending starts on a new line."""

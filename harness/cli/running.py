@@ -19,6 +19,7 @@ from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
 from harness.errors import AttemptError, UsageError
+from harness.matrix import EXIT_UNMEASURED
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.oracle.batch import judge_run
 from harness.paths import REPORTS, ROOT, SCENARIOS
@@ -50,7 +51,9 @@ _CELL_LIMIT = 3600
 @click.option(
     "--shard", default="", metavar="I/N", help="Only this part of the run; `iotyet merge` puts parts together."
 )
-@click.option("--resume", is_flag=True, help="Go on with the newest run, which was interrupted.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the newest run: what it did not get to, and what it could not measure."
+)
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
 def run(
     crates: tuple[str, ...],
@@ -149,6 +152,8 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
     if code in (None, INTERRUPTED):
         say("interrupted; what was measured is kept: go on with `iotyet run --resume`")
         return INTERRUPTED
+    if code == EXIT_UNMEASURED:
+        say("`iotyet run --resume` measures again what could not be measured")
     return code or 0
 
 
@@ -165,10 +170,8 @@ def need_cargo() -> None:
 
 
 def _missing(folder: RunFolder) -> tuple[tuple[Crate, ...], tuple[BrokerLine, ...]]:
-    """The crates and lines of the cells that an interrupted run did not get to."""
-    plan = folder.read_plan()
-    done = {cell.key for cell in folder.read_cells()}
-    keys = [cell.key for cell in plan.cells if cell.selected and cell.key not in done]
+    """The crates and lines of the cells that a resumed run measures."""
+    plan, keys = folder.read_plan(), folder.left()
     crates, peers = {(key.crate, key.crate_version) for key in keys}, {key.peer for key in keys}
     return (
         tuple(crate for crate in plan.crates if (crate.name, crate.version) in crates),

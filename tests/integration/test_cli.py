@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_wrong_catalogue_is_told_with_file_key_and_what_was_found(checkout: Ch
             ("run", "--broker", "mosquito"),
             "there is no broker 'mosquito'; did you mean mosquitto? `iotyet list brokers`",
         ),
-        (("run", "--resume"), "there is no interrupted run to go on with; start one with `iotyet run`"),
+        (("run", "--resume"), "there is no run with anything left to measure; start one with `iotyet run`"),
     ],
     ids=["crate", "broker", "resume"],
 )
@@ -164,20 +165,36 @@ def test_an_expression_that_matches_nothing_is_exit_5_and_starts_no_broker(small
 
 
 def test_an_expression_selects_what_it_matches_and_a_probe_that_speaks_no_json_is_broken(small: Checkout) -> None:
-    """The crate that is broken is told what it printed; the other one's cell is measured all the same."""
+    """The crate that is broken is told what it printed; the other one's cell is measured all the same.
+
+    Once its probe is mended the same run goes on, with this cell alone.
+    """
+    probe = small.path / "babbler.sh"
+    probe.write_text("echo listening on port 1883\n", encoding="utf-8")
     with small.catalogue.open("a", encoding="utf-8") as file:
         file.write(
-            '\n[[crate]]\nname = "babbler"\nrole = "candidate"\nkind = "client"\ndialects = ["mqtt-3.1.1"]\n'
-            'package = "babbler"\nversion = "1.0.0"\nlicence = "MIT"\ncommand = ["echo", "listening on port 1883"]\n'
+            '\n[[crate]]\nname = "babbler"\nrole = "control"\nkind = "client"\ndialects = ["mqtt-3.1.1"]\n'
+            f'package = "paho-mqtt"\nversion = "2.0.0"\nlicence = "MIT"\ncommand = ["sh", "{probe}"]\n'
         )
     run = small.iotyet("run", "babbler", "paho", "-k", "qos2", "-j", "1")
     assert run.returncode == 3, run.stdout + run.stderr
+    assert "`iotyet run --resume` measures again what could not be measured" in run.stderr
     assert small.verdicts() == {"publishes[qos2] of paho": "pass", "publishes[qos2] of babbler": "broken"}
     assert small.selected() == set(small.verdicts())
     assert len(small.run.read_plan().cells) == 9, "the rest is in the matrix too, as not run"
     reason = next(cell.reason for cell in small.run.read_cells() if cell.verdict == "broken")
     assert "the probe printed 'listening on port 1883' on standard output, which is no JSON object" in reason
     assert "logs belong on standard error" in reason
+
+    probe.write_text(f"exec {sys.executable} -m harness.references.mqtt_control\n", encoding="utf-8")
+    before = small.run.cells_file.read_text(encoding="utf-8")
+    resumed = small.iotyet("run", "--resume", "babbler", "-j", "1")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert small.verdicts() == {"publishes[qos2] of paho": "pass", "publishes[qos2] of babbler": "pass"}
+    after = small.run.cells_file.read_text(encoding="utf-8")
+    assert after.startswith(before)
+    assert len(after.splitlines()) == len(before.splitlines()) + 1, "what was measured is not measured again"
+    assert [broker["line"] for broker in small.run.read_run().brokers] == ["mosquitto@2.0"]
 
 
 @dataclass(frozen=True)
