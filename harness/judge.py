@@ -14,7 +14,7 @@ from harness.bench import AnyPeer, Bench
 from harness.cells import CELLS
 from harness.cells.base import Cell
 from harness.cells.package import PackageCell
-from harness.errors import AttemptError, FeatureUnsupported
+from harness.errors import AttemptError, FeatureUnsupported, ScenarioFault
 from harness.model import (
     KIND_LACKS,
     Attempt,
@@ -116,6 +116,8 @@ def attempt(bench: Bench, question: Question, crate: Crate, peer: AnyPeer | None
     verdict, expected, observed, feature = Verdict.PASS, "", "as stated", ""
     try:
         body(cell)
+        if question.scenario.scripted and not cell.met_script:
+            raise ScenarioFault("the scenario declares `scripted=True`, and no scripted peer took part")
     except FeatureUnsupported as error:
         feature = error.feature
         declared = crate.lacks(feature)

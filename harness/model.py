@@ -355,6 +355,8 @@ class Scenario:
     cluster: bool = False
     since: str = ""
     until: str = ""
+    #: The source of the harness's scripted peer that the crate meets; empty where it meets none.
+    scripted: str = ""
     deadline: float = 30.0
     timer: float = 0.0
 

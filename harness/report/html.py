@@ -49,7 +49,8 @@ def pages(matrix: Matrix, evidence: Path, published: Publication) -> Iterator[tu
         for group in row.groups:
             for cell in group.cells:
                 if cell.measured:
-                    context = cell_context(matrix, row, group, cell, _transcript(cell, evidence), before.get(cell.key))
+                    known = before.get(cell.key)
+                    context = cell_context(matrix, row, group, cell, published, _transcript(cell, evidence), known)
                     yield cell_page(row.crate, cell.key), render("cell.html.j2", context)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.advice import advise_row
 from harness.matrix import Cell, Group, Matrix, Row
-from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
+from harness.model import Attempt, Change, Expectation, Role, Verdict
 from harness.report.addresses import badge_file, cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
 from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
@@ -20,6 +20,7 @@ from harness.report.contexts import (
     crate_groups,
     group_anchor,
 )
+from harness.report.counterpart import counterpart, script_note
 from harness.report.filters import FilterForm
 from harness.report.lines import PeerLine, peer_lines
 from harness.report.publication import Publication
@@ -149,6 +150,8 @@ class CellPage:
     flaky: bool
     wording: str
     change: str
+    #: That no broker answered, and who did; empty where a broker or a reference client did.
+    scripted: tuple[Span, ...]
     details: tuple[str, ...]
     spec: tuple[tuple[Span, ...], ...]
     about: tuple[Fact, ...]
@@ -200,7 +203,13 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
 
 
 def cell_context(
-    matrix: Matrix, row: Row, group: Group, cell: Cell, transcript: str = "", before: Seen | None = None
+    matrix: Matrix,
+    row: Row,
+    group: Group,
+    cell: Cell,
+    published: Publication,
+    transcript: str = "",
+    before: Seen | None = None,
 ) -> CellPage:
     """What a cell's page says.
 
@@ -209,6 +218,7 @@ def cell_context(
         row: the cell's crate.
         group: what the cell is in there.
         cell: a measured one.
+        published: when the report is made, and where it and the source will be.
         transcript: text of the file that `transcript_of` names; its end is quoted.
         before: the cell in the baseline; null where that has it not, or there is none.
     """
@@ -229,6 +239,7 @@ def cell_context(
         flaky=result.flaky,
         wording=wording(cell.verdict, scenario.requirement),
         change=_CHANGES[result.change],
+        scripted=script_note(cell, published),
         details=tuple(" ".join(part.split()) for part in visible(scenario.details).split("\n\n") if part.strip()),
         spec=tuple(linked(clause) for clause in scenario.spec),
         about=tuple(_about(cell, _failing_since(matrix, cell, before))),
@@ -313,7 +324,7 @@ def _about(cell: Cell, failing_since: str) -> Iterable[Fact]:
         ("Dialect", DIALECTS[key.dialect]),
         ("Scenario", key.scenario),
         ("Parameters", key.params),
-        ("Peer", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
+        ("Peer", counterpart(cell)),
         ("Level", scenario.level.value),
         ("Asked for by", scenario.requirement.value),
         ("A failure costs", cell.consequence.value),

@@ -164,6 +164,7 @@ def _cell(cell: Cell) -> shape.CellEntry:
         broker=None if peerless else broker,
         line=None if peerless else line,
         broker_version=result.broker_version,
+        scripted=cell.scenario.scripted,
         scenario=key.scenario,
         params=key.params,
         verdict=result.verdict,

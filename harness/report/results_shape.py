@@ -127,6 +127,9 @@ class ScenarioEntry(Shape):
     requirement: Requirement = Field(description="Who asks for it.")
     consequence: Consequence = Field(description="What a failure costs.")
     spec: tuple[str, ...] = Field(description="Clauses, as text or address.")
+    scripted: str = Field(
+        description="The source of this project's scripted peer that the crate meets in it; empty where it meets none."
+    )
 
 
 class DefectEntry(Shape):
@@ -189,6 +192,10 @@ class CellEntry(Shape):
     broker: str | None = Field(description="The broker or other peer; null where the cell needs none.")
     line: str | None = Field(description="Its release line; null where the cell needs none.")
     broker_version: str = Field(description="The version found running; empty where the cell needs none.")
+    scripted: str = Field(
+        description="The source of this project's scripted peer that met the crate: then no broker did, and `broker` "
+        "only says with which the cell is counted; empty where there was none."
+    )
     scenario: str = Field(description="The scenario's id.")
     params: str = Field(description="The scenario's parameters; empty where it has none.")
     verdict: Verdict = Field(description="What it came to: that of its worst attempt.")

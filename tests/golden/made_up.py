@@ -68,7 +68,7 @@ SCENARIOS = (
         MQTT, "deliver", "receives_large_payloads", Level.EXTENDED, details="First part.\n\nSecond part.", timer=3.0
     ),
     _scenario(MQTT, "recover", "resumes_a_session", needs=(Need.SESSION,), requirement=Requirement.SHOULD),
-    _scenario(MQTT, "recover", "notices_a_silent_broker", Level.ROBUSTNESS),
+    _scenario(MQTT, "recover", "notices_a_silent_broker", Level.ROBUSTNESS, scripted="harness/peers/mqtt.py"),
     _scenario(Dialect.MQTT_5, "connect", "sends_user_properties"),
     _scenario(KAFKA, "produce", "produces"),
     _scenario(KAFKA, "produce", "produces_large_records", Level.EXTENDED),
@@ -307,7 +307,9 @@ STATEMENT = Statement(
 )
 PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE, (PROBE,), (STATEMENT,))
 #: The day after the run.
-PUBLISHED = Publication(datetime.date(2026, 11, 23), "https://iot.example.org/matrix")
+PUBLISHED = Publication(
+    datetime.date(2026, 11, 23), "https://iot.example.org/matrix", "https://git.example.org/iotyet/blob/0f0f"
+)
 
 
 def _oracle() -> OracleRecord:

@@ -57,6 +57,13 @@ def test_a_transcript_cannot_end_its_own_block() -> None:
     assert _text("receives", excerpt="a\n````\nb").count("`````") == 2
 
 
+def test_a_scripted_peer_is_not_called_a_broker() -> None:
+    text = _text("notices_a_silent_broker")
+    assert "- this project's scripted peer (harness/peers/mqtt.py), in the place of mosquitto@2.0\n" in text
+    assert "- the reference client passes the same against the same scripted peer\n" in text
+    assert "2.0.22" not in text
+
+
 @pytest.mark.parametrize(("scenario", "crate"), [("connects", "mqtt-one"), ("reports_a_wrong_password", "codec")])
 def test_what_is_not_the_crates_fault_has_none(scenario: str, crate: str) -> None:
     assert _text(scenario, crate) == ""

@@ -463,6 +463,29 @@ def test_a_control_that_needs_more_than_a_third_of_the_deadline_is_told(
         assert result.reason.startswith(f"the scenario's deadline is too tight: the control took {now - timer:.1f} s")
 
 
+@pytest.mark.parametrize(
+    ("declared", "meets", "verdict"),
+    [
+        ("", False, Verdict.PASS),
+        ("", True, Verdict.BROKEN),
+        ("peer.py", False, Verdict.BROKEN),
+        ("peer.py", True, Verdict.PASS),
+    ],
+)
+def test_a_scenario_with_a_scripted_peer_says_so(
+    bench: StubBench, declared: str, meets: bool, verdict: Verdict
+) -> None:
+    """Otherwise its cells would be shown as if the broker had answered, or a broker's as if it had not."""
+    question = Question(KEY, replace(SCENARIO, scripted=declared), CRATE, LINE)
+    result = measure(cast(Bench, bench), question, lambda cell: cell.meet_script() if meets else None)
+    assert result.verdict is verdict
+
+
+def test_a_crate_that_fails_before_it_meets_the_script_is_not_excused(bench: StubBench) -> None:
+    result, _ = _measure(bench, {"mqttc": [FAILS]}, scenario=replace(SCENARIO, scripted="peer.py"), control=None)
+    assert result.verdict is Verdict.FAIL
+
+
 @pytest.mark.parametrize("lag", [0.5, 2.5])
 def test_on_a_machine_that_is_too_busy_no_crate_is_blamed(bench: StubBench, lag: float) -> None:
     """The first number is what happened before the attempt, which does not count."""
