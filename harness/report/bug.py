@@ -15,7 +15,7 @@ from harness.report.counterpart import counterpart
 from harness.report.results_json import decisive
 from harness.report.states import wording
 from harness.report.text import one_line, portable, shorten, visible
-from harness.report.words import DIALECTS
+from harness.report.words import DIALECTS, again
 from harness.store import RunInfo
 
 #: Lines of the transcript's end, and characters of each: an issue is read, a page is searched.
@@ -56,8 +56,9 @@ def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
             yield from ("", f"Known upstream: {one_line(known.issue)}")
     yield from ("", "**Seen with**", "")
     yield from (f"- {fact}" for fact in _facts(run, cell))
-    if result.reproduce:
-        yield from ("", "**To see it again**, in a checkout of iotyet:", "", *_fenced(visible(result.reproduce)))
+    command = again(crate, cell.key) or result.reproduce
+    if command:
+        yield from ("", "**To see it again**, in a checkout of iotyet:", "", *_fenced(visible(command)))
     if excerpt:
         tail = [shorten(line, _WIDTH) for line in portable(excerpt).split("\n")[-_LINES:]]
         yield from ("", "The end of the conversation with the program that uses the crate:", "")

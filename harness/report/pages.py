@@ -29,7 +29,7 @@ from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import WireLines, wire_lines
-from harness.report.words import DIALECTS, ROLES, heading, red_cells, release, title, verdict_counts
+from harness.report.words import DIALECTS, ROLES, again, heading, red_cells, release, title, verdict_counts
 from harness.snapshot import Seen
 
 #: Characters of one text on a page; whole texts are in results.json.
@@ -162,6 +162,8 @@ class CellPage:
     control_reason: str
     expectation: ExpectationLines | None
     wire: WireLines | None
+    #: The command that measures it again and compares, and the one that only runs its test.
+    again: str
     reproduce: str
     bug: str
     excerpt: str
@@ -250,6 +252,7 @@ def cell_context(
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
         wire=wire_lines(cell, matrix.sources, root),
+        again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
         bug=bug_report(matrix.run, row, cell, shown),
         excerpt=shown,

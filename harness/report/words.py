@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 
 from harness.advice import Advice, Decision, Recommendation, overall
 from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
-from harness.model import Crate, Dialect, Role, Verdict
+from harness.model import CellKey, Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
 from harness.report.states import ADVICE, look_of
 from harness.report.text import one_line
@@ -47,6 +48,11 @@ def heading(column: Column) -> str:
     words = column.group.replace("_", " ").replace("-", " ").split()
     text = " ".join(_SPELLED.get(word, word) for word in words)
     return text[:1].upper() + text[1:]
+
+
+def again(crate: Crate, key: CellKey) -> str:
+    """The command that measures one cell again; empty for a source that is on one machine alone."""
+    return "" if crate.path else f"iotyet reproduce {shlex.quote(str(key))}"
 
 
 def red_cells(row: Row) -> str:

@@ -107,6 +107,35 @@ def test_what_means_harm_is_shown_as_text(report: Path) -> None:
     assert "last line of broker log" not in page
 
 
+def _section(page: str, heading: str) -> str:
+    """What a page has under a heading, up to the next one of the same rank."""
+    return page.split(f">{heading}</h2>", 1)[1].split("<h2", 1)[0]
+
+
+def test_a_cells_page_has_the_clause_beside_what_is_expected(report: Path) -> None:
+    page = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert '<a href="https://docs.example.org/spec#3.3"' in _section(page, "Expected")
+
+
+def test_a_cells_page_says_first_how_to_compare_it(report: Path) -> None:
+    page = (report / "cell/mqtt-one/connects-1/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    commands = re.findall(r"<code>(.*?)</code>", _section(page, "Run it again"))
+    assert commands[0] == "iotyet reproduce &#39;mqtt-3.1.1/connects[1]/mqtt-one@1.2.3/mosquitto@2.0&#39;"
+    assert commands[1].startswith("pytest ")
+
+
+def test_a_cells_page_says_that_no_broker_answered(report: Path) -> None:
+    page = (report / "cell/mqtt-one/notices_a_silent_broker/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "scripted peer met the crate here, and not mosquitto@2.0" in page
+    assert '<a href="https://git.example.org/iotyet/blob/0f0f/harness/peers/mqtt.py"' in page
+    assert "found running" not in page
+    other = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "scripted peer" not in other
+    found = {cell["id"]: cell["scripted"] for cell in json.loads((report / "results.json").read_text())["cells"]}
+    assert found["mqtt-3.1.1/notices_a_silent_broker/mqtt-one@1.2.3/mosquitto@2.0"] == "harness/peers/mqtt.py"
+    assert found["mqtt-3.1.1/receives/mqtt-one@1.2.3/mosquitto@2.0"] == ""
+
+
 def test_no_page_asks_another_site(report: Path) -> None:
     for path in report.rglob("*.html"):
         text = path.read_text(encoding="utf-8")

@@ -32,7 +32,7 @@ def test_it_says_what_maintainers_need() -> None:
         "- mosquitto 2.0.22",
         "- set by its user: max_packet_size = 1 MiB",
         "- the reference client passes the same against the same broker",
-        "pytest 'scenarios/test.py::test_receives[mqtt-one]'",
+        "iotyet reproduce mqtt-3.1.1/receives/mqtt-one@1.2.3/mosquitto@2.0",
         "first\nlast line",
     ):
         assert part in text
