@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.matrix import Cell
-from harness.model import NO_PEER, Dialect, Need
+from harness.model import NO_PEER, Dialect, Need, Scenario
 from harness.report.publication import Publication
 from harness.report.text import Span, one_line
 
@@ -25,6 +25,15 @@ def counterpart(cell: Cell) -> str:
     if key.dialect in _WITHOUT_BROKER:
         return f"this project's scripted peer ({script}); where the scenario has another one beside it, {found}"
     return f"this project's scripted peer ({script}), in the place of {key.peer}"
+
+
+def no_lines(scenario: Scenario) -> str:
+    """Why the broker's log of an attempt has no lines."""
+    if scenario.scripted:
+        return "no broker took part"
+    if scenario.own_broker:
+        return "it says nothing of that time"
+    return "no line of the broker names this cell"
 
 
 def script_note(cell: Cell, published: Publication) -> tuple[Span, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.advice import advise_row
 from harness.matrix import Cell, Group, Matrix, Row
-from harness.model import Attempt, Change, Expectation, Role, Verdict
+from harness.model import Attempt, Change, Evidence, Expectation, Role, Scenario, Verdict
 from harness.report.addresses import badge_file, cell_page, crate_page, evidence_href, to_root
 from harness.report.advising import AdviceSection, advice_sections
 from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
@@ -20,7 +21,7 @@ from harness.report.contexts import (
     crate_groups,
     group_anchor,
 )
-from harness.report.counterpart import counterpart, script_note
+from harness.report.counterpart import counterpart, no_lines, script_note
 from harness.report.filters import FilterForm
 from harness.report.lines import PeerLine, peer_lines
 from harness.report.publication import Publication
@@ -36,6 +37,9 @@ from harness.snapshot import Seen
 LONGEST = 20_000
 #: Lines of the transcript's end on a cell's page, and characters of each.
 EXCERPT_LINES, EXCERPT_WIDTH = 40, 400
+
+#: The digest of a file with nothing in it.
+_EMPTY = hashlib.sha256(b"").hexdigest()
 
 _CHANGES = {
     Change.AS_EXPECTED: "As expected.",
@@ -103,7 +107,10 @@ class CratePage:
 
 @dataclass(frozen=True)
 class EvidenceLink:
-    """A file that shows what happened; `href` is empty where the path leads out of the run's folder."""
+    """A file that shows what happened; `href` is empty where the path leads out of the run's folder.
+
+    Without a path there is nothing to see, and `kind` says why.
+    """
 
     kind: str
     path: str
@@ -247,7 +254,7 @@ def cell_context(
         about=tuple(_about(cell, _failing_since(matrix, cell, before))),
         expected=_long(attempt.expected if attempt and attempt.expected else scenario.title),
         observed=_long(attempt.observed if attempt and attempt.observed else _plain_outcome(cell)),
-        attempts=tuple(_attempt(a, root) for a in result.attempts),
+        attempts=tuple(_attempt(a, scenario, root) for a in result.attempts),
         control=look_of(result.control) if result.control else None,
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
@@ -362,13 +369,19 @@ def _control_reason(cell: Cell, row: Row) -> str:
     return "Asked only where a cell is red." if cell.verdict is Verdict.PASS else "None on record."
 
 
-def _attempt(attempt: Attempt, root: str) -> AttemptLine:
+def _attempt(attempt: Attempt, scenario: Scenario, root: str) -> AttemptLine:
     return AttemptLine(
         look=look_of(attempt.verdict),
         observed=_long(attempt.observed or "what was expected"),
         seconds=f"{attempt.seconds:.1f} s",
-        evidence=tuple(_evidence(e.kind, e.path, root) for e in attempt.evidence),
+        evidence=tuple(_file(e, scenario, root) for e in attempt.evidence),
     )
+
+
+def _file(evidence: Evidence, scenario: Scenario, root: str) -> EvidenceLink:
+    if evidence.sha256 == _EMPTY and evidence.kind.endswith("broker log"):
+        return EvidenceLink(f"{one_line(evidence.kind)}: {no_lines(scenario)}", "", "")
+    return _evidence(evidence.kind, evidence.path, root)
 
 
 def _evidence(kind: str, path: str, root: str) -> EvidenceLink:

@@ -136,6 +136,21 @@ def test_a_cells_page_says_that_no_broker_answered(report: Path) -> None:
     assert found["mqtt-3.1.1/receives/mqtt-one@1.2.3/mosquitto@2.0"] == ""
 
 
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("receives_large_payloads", "broker log: no line of the broker names this cell"),
+        ("notices_a_silent_broker", "broker log: no broker took part"),
+    ],
+)
+def test_an_empty_log_is_said_and_not_linked(report: Path, scenario: str, said: str) -> None:
+    page = (report / f"cell/mqtt-one/{scenario}/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert said in page
+    assert "broker.log" not in page
+    other = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "broker.log" in other
+
+
 def test_no_page_asks_another_site(report: Path) -> None:
     for path in report.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
