@@ -71,7 +71,7 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
         with contextlib.ExitStack() as stack:
             peer = stack.enter_context(_peer(bench, question, fresh=False))
             version = peer.version if peer else ""
-            options = _options(bench, question.crate) if peer else ()
+            options = _options(bench, question.crate, question.scenario.dialect) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
             if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
                 peer = stack.enter_context(_peer(bench, question, fresh=True))
@@ -230,11 +230,12 @@ def _varies(expectation: Expectation | None, verdict: Verdict, attempts: list[At
     return verdict in (expectation.verdict, *expectation.may_also)
 
 
-def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
-    """What the probe sets to something else than the crate's default, one sentence each."""
+def _options(bench: Bench, crate: Crate, dialect: Dialect) -> tuple[str, ...]:
+    """What the probe sets to something else than the crate's default where it speaks `dialect`, one sentence each."""
     return tuple(
         f"{setting.name} = {setting.value} (default {setting.default}, {setting.source})"
         for setting in bench.hello(crate).settings
+        if not setting.dialects or dialect in setting.dialects
     )
 
 

@@ -193,7 +193,7 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
         probe=probe_block(matrix, crate),
         identity=tuple(_identity(row, repository(row, known), untested(matrix, crate))),
         statements=tuple(_statements(row)),
-        settings=tuple(dict.fromkeys((*known.settings, *options))),
+        settings=known.settings or tuple(dict.fromkeys(options)),
         assembled=known.assembled,
         counts=tuple((look_of(verdict), number) for verdict, number in verdict_counts(row)),
         planned=row.summary.planned,

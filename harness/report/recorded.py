@@ -46,4 +46,6 @@ def untested(matrix: Matrix, crate: Crate) -> str:
 
 def _setting(entry: Mapping[str, Any]) -> str:
     source = f", {entry['source']}" if entry.get("source") else ""
-    return one_line(f"{entry.get('name')} = {entry.get('value')} (default {entry.get('default')}{source})")
+    spoken = ", ".join(map(str, entry.get("dialects") or ()))
+    alone = f", in {spoken} alone" if spoken else ""
+    return one_line(f"{entry.get('name')} = {entry.get('value')} (default {entry.get('default')}{source}){alone}")

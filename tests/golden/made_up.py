@@ -155,7 +155,8 @@ RUN = RunInfo(
         "build-mqtt-one": {"lock_sha256": "ab" * 32},
         "vetted-codec": {
             "settings": [
-                {"name": "limit", "value": "1 MiB", "default": "10 KiB", "source": "https://docs.example.org/l"}
+                {"name": "limit", "value": "1 MiB", "default": "10 KiB", "source": "https://docs.example.org/l"},
+                {"name": "pause", "value": "1 s", "default": "none", "source": "", "dialects": ["kafka"]},
             ],
             "assembled": ["publish"],
         },

@@ -249,6 +249,13 @@ def test_settings_of_the_probe_are_told(bench: StubBench) -> None:
     assert result.options == ("inflight = 1 (default 100, docs)",)
 
 
+@pytest.mark.parametrize(("dialects", "told"), [([], True), ([MQTT], True), ([Dialect.MQTT_5], False)])
+def test_a_setting_of_another_dialect_is_not_told(bench: StubBench, dialects: list[str], told: bool) -> None:
+    bench.settings = [Setting(name="inflight", value="1", default="100", source="docs", dialects=dialects)]
+    result, _ = _measure(bench, {})
+    assert bool(result.options) is told
+
+
 # -- features -----------------------------------------------------------------------------------------
 
 WILL = replace(CRATE, unsupported=(Sourced("will", "the crate has no will", "https://example.org"),))
