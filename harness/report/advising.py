@@ -10,9 +10,10 @@ from harness.advice import RULES, Advice, Reason, Recommendation, decide
 from harness.matrix import Row
 from harness.model import CellKey
 from harness.report.addresses import cell_page, crate_page, to_root
+from harness.report.deciding import decision_line
 from harness.report.states import ADVICE, Look
 from harness.report.text import Span, linked, one_line, visible
-from harness.report.words import DIALECTS, decision_line
+from harness.report.words import DIALECTS
 
 #: Cells of one reason that are linked; the crate's page has all of them further down.
 _LINKED = 3
