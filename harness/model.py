@@ -218,6 +218,8 @@ class Crate:
     moved_to: Sourced | None = None
     namesake: Sourced | None = None
     retired: Sourced | None = None
+    #: The documentation that shows that a codec is one.
+    codec_source: str = ""
     command: tuple[str, ...] = ()
     #: The folder of a source that is not published; the harness's to set.
     path: str = ""

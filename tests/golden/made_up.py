@@ -96,6 +96,7 @@ CRATES = (
         kind=Kind.CODEC,
         dialects=(MQTT, KAFKA),
         package="the-codec",
+        codec_source="https://docs.example.org/codec",
         version="0.1.0",
         licence="MIT",
         may_be_unreachable="its source is on one site alone",

@@ -151,6 +151,16 @@ def test_an_empty_log_is_said_and_not_linked(report: Path, scenario: str, said: 
     assert "broker.log" in other
 
 
+def test_a_reason_without_a_cell_leads_to_its_source(report: Path) -> None:
+    retired, codec = "https://github.com/example/mqtt-one", "https://docs.example.org/codec"
+    index = (report / "index.html").read_text(encoding="utf-8")
+    reasons = index.split('<a href="crate/mqtt-one/index.html">', 1)[1].split('class="why"', 1)[1]
+    assert re.findall(r'href="(.*?)"', reasons)[0] == retired
+    for crate, source in (("mqtt-one", retired), ("codec", codec)):
+        page = (report / f"crate/{crate}/index.html").read_text(encoding="utf-8")
+        assert f'Source: <a href="{source}"' in page
+
+
 def test_no_page_asks_another_site(report: Path) -> None:
     for path in report.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
