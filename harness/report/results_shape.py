@@ -193,7 +193,7 @@ class CellEntry(Shape):
     line: str | None = Field(description="Its release line; null where the cell needs none.")
     broker_version: str = Field(description="The version found running; empty where the cell needs none.")
     scripted: str = Field(
-        description="The source of this project's scripted peer that the crate meets in it: then no broker answers, and "
+        description="The source of this project's scripted peer that the crate meets: then no broker answers, and "
         "`broker` only says with which the cell is counted; empty where there is none."
     )
     scenario: str = Field(description="The scenario's id.")

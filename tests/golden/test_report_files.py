@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from rich.console import Console
 from benchmarks import render
 from harness.matrix import build
 from harness.model import Role, Verdict
+from harness.paths import ROOT
 from harness.report import console, html, junit, markdown, results_json, write
 from harness.store import RunFolder
 from tests.golden import made_up
@@ -159,6 +161,20 @@ def test_a_reason_without_a_cell_leads_to_its_source(report: Path) -> None:
     for crate, source in (("mqtt-one", retired), ("codec", codec)):
         page = (report / f"crate/{crate}/index.html").read_text(encoding="utf-8")
         assert f'Source: <a href="{source}"' in page
+
+
+def test_every_page_names_the_limits_and_how_to_dispute_them(report: Path, tmp_path: Path) -> None:
+    files = ("docs/limits.md", "docs/for-authors.md")
+    for path in report.rglob("*.html"):
+        footer = path.read_text(encoding="utf-8").split("<footer>", 1)[1]
+        for file in files:
+            assert f'<a href="https://git.example.org/iotyet/blob/0f0f/{file}"' in footer, path
+            assert (ROOT / file).is_file()
+    write(RunFolder(tmp_path), MATRIX, replace(made_up.PUBLISHED, source_url=""))
+    footer = (tmp_path / "index.html").read_text(encoding="utf-8").split("<footer>", 1)[1]
+    for file in files:
+        assert file in footer
+        assert f'{file}"' not in footer, "nobody knows where it is"
 
 
 def test_no_page_asks_another_site(report: Path) -> None:
