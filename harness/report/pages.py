@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.advice import advise_row
 from harness.matrix import Cell, Group, Matrix, Row
-from harness.model import Attempt, Change, Evidence, Expectation, Role, Scenario, Verdict
-from harness.report.addresses import badge_file, cell_page, crate_page, evidence_href, to_root
+from harness.model import Change, Expectation, Role, Verdict
+from harness.report.addresses import badge_file, cell_page, crate_page, to_root
 from harness.report.advising import AdviceSection, advice_sections
 from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
 from harness.report.badges import snippets
@@ -21,25 +20,22 @@ from harness.report.contexts import (
     crate_groups,
     group_anchor,
 )
-from harness.report.counterpart import counterpart, no_lines, script_note
+from harness.report.counterpart import counterpart, script_note
+from harness.report.evidence import LONGEST, AttemptLine, EvidenceLink, attempt_line, evidence_link
 from harness.report.filters import FilterForm
 from harness.report.lines import PeerLine, peer_lines
 from harness.report.publication import Publication
-from harness.report.recorded import recorded, untested
+from harness.report.recorded import recorded, untested, upkeep
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import WireLines, wire_lines
 from harness.report.words import DIALECTS, ROLES, again, heading, red_cells, release, title, verdict_counts
 from harness.snapshot import Seen
+from harness.store import RunInfo
 
-#: Characters of one text on a page; whole texts are in results.json.
-LONGEST = 20_000
 #: Lines of the transcript's end on a cell's page, and characters of each.
 EXCERPT_LINES, EXCERPT_WIDTH = 40, 400
-
-#: The digest of a file with nothing in it.
-_EMPTY = hashlib.sha256(b"").hexdigest()
 
 _CHANGES = {
     Change.AS_EXPECTED: "As expected.",
@@ -106,28 +102,6 @@ class CratePage:
 
 
 @dataclass(frozen=True)
-class EvidenceLink:
-    """A file that shows what happened; `href` is empty where the path leads out of the run's folder.
-
-    Without a path there is nothing to see, and `kind` says why.
-    """
-
-    kind: str
-    path: str
-    href: str
-
-
-@dataclass(frozen=True)
-class AttemptLine:
-    """One execution."""
-
-    look: Look
-    observed: str
-    seconds: str
-    evidence: tuple[EvidenceLink, ...]
-
-
-@dataclass(frozen=True)
 class ExpectationLines:
     """What was known of the cell."""
 
@@ -191,7 +165,7 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
         advice=advice_sections(advised, row),
         author=statement_block(matrix, crate),
         probe=probe_block(matrix, crate),
-        identity=tuple(_identity(row, repository(row, known), untested(matrix, crate))),
+        identity=tuple(_identity(row, repository(row, known), untested(matrix, crate), matrix.run)),
         statements=tuple(_statements(row)),
         settings=known.settings or tuple(dict.fromkeys(options)),
         assembled=known.assembled,
@@ -254,7 +228,7 @@ def cell_context(
         about=tuple(_about(cell, _failing_since(matrix, cell, before))),
         expected=_long(attempt.expected if attempt and attempt.expected else scenario.title),
         observed=_long(attempt.observed if attempt and attempt.observed else _plain_outcome(cell)),
-        attempts=tuple(_attempt(a, scenario, root) for a in result.attempts),
+        attempts=tuple(attempt_line(a, scenario, root) for a in result.attempts),
         control=look_of(result.control) if result.control else None,
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
@@ -263,7 +237,7 @@ def cell_context(
         reproduce=visible(result.reproduce),
         bug=bug_report(matrix.run, row, cell, shown),
         excerpt=shown,
-        transcript=_evidence(*link, root) if link else None,
+        transcript=evidence_link(*link, root) if link else None,
     )
 
 
@@ -280,8 +254,8 @@ def excerpt(transcript: str) -> str:
     return "\n".join(shorten(visible(line.rstrip("\r")), EXCERPT_WIDTH) for line in lines)
 
 
-def _identity(row: Row, source: str, newer: str) -> Iterable[Entry]:
-    crate = row.crate
+def _identity(row: Row, source: str, newer: str, run: RunInfo) -> Iterable[Entry]:
+    crate, (dependencies, last) = row.crate, upkeep(run, row.crate)
     listed = f"{crate.guide_name} {crate.guide_link}".strip() if crate.guide_name or crate.guide_link else ""
     revision = f"revision {crate.git.rev}" if crate.git else ""
     texts = (
@@ -294,6 +268,8 @@ def _identity(row: Row, source: str, newer: str) -> Iterable[Entry]:
         ("Licence", crate.licence),
         ("Released", crate.released),
         ("Not tested yet", newer),
+        ("Last release", last),
+        ("Dependencies", dependencies),
         ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
         ("Native libraries", ", ".join(crate.native_libraries)),
         ("May be unreachable", crate.may_be_unreachable),
@@ -367,26 +343,6 @@ def _control_reason(cell: Cell, row: Row) -> str:
     if row.crate.role is Role.CONTROL:
         return "This is the control itself."
     return "Asked only where a cell is red." if cell.verdict is Verdict.PASS else "None on record."
-
-
-def _attempt(attempt: Attempt, scenario: Scenario, root: str) -> AttemptLine:
-    return AttemptLine(
-        look=look_of(attempt.verdict),
-        observed=_long(attempt.observed or "what was expected"),
-        seconds=f"{attempt.seconds:.1f} s",
-        evidence=tuple(_file(e, scenario, root) for e in attempt.evidence),
-    )
-
-
-def _file(evidence: Evidence, scenario: Scenario, root: str) -> EvidenceLink:
-    if evidence.sha256 == _EMPTY and evidence.kind.endswith("broker log"):
-        return EvidenceLink(f"{one_line(evidence.kind)}: {no_lines(scenario)}", "", "")
-    return _evidence(evidence.kind, evidence.path, root)
-
-
-def _evidence(kind: str, path: str, root: str) -> EvidenceLink:
-    href = evidence_href(path)
-    return EvidenceLink(one_line(kind), one_line(path), root + href if href else "")
 
 
 def _expectation(known: Expectation, started: str) -> ExpectationLines:

@@ -91,6 +91,11 @@ class CrateEntry(Shape):
     version: str = Field(description="The version that was tested.")
     licence: str = Field(description="SPDX expression as its manifest has it.")
     released: str = Field(description="When that version was released; empty where that is not recorded.")
+    dependencies: int | None = Field(
+        description="Packages that come with it at any depth, as a new user gets it; decides nothing. Null: unknown."
+    )
+    last_release: str = Field(description="The newest release that is known.")
+    last_released: str = Field(description="Its date, ISO 8601; decides nothing. Empty: unknown.")
     repairs: tuple[Statement, ...] = Field(description="What was changed to make it compile.")
     unsupported: tuple[Statement, ...] = Field(description="Features that it is declared to lack.")
     advice: tuple[AdviceEntry, ...] = Field(description="For each dialect; nothing for reference clients.")

@@ -152,7 +152,13 @@ RUN = RunInfo(
     )
     * 2,
     builds={
-        "published-mqtt-one": {"repository": "https://github.com/example/mqtt-one", "newer": f"1.3.0 {SCRIPT}"},
+        "published-mqtt-one": {
+            "repository": "https://github.com/example/mqtt-one",
+            "newer": f"1.3.0 {SCRIPT}",
+            "dependencies": 113,
+            "last_release": f"1.3.0 {SCRIPT}",
+            "last_released": "2026-03-01",
+        },
         "build-mqtt-one": {"lock_sha256": "ab" * 32},
         "vetted-codec": {
             "settings": [
