@@ -157,7 +157,8 @@ def _is_unmeasured(case: Case) -> Iterable[Reason]:
     if not case.crate.has_probe:
         yield Reason("no probe is written yet")
     elif not any(cell.measured and _is_asked_of_all(cell) for cell in case.maintained):
-        yield Reason("no core cell was measured on a release line that is maintained")
+        keys = tuple(cell.key for cell in (*case.maintained, *case.outdated) if _is_asked_of_all(cell))
+        yield Reason("no core cell was measured on a release line that is maintained", keys)
     else:
         for verdict in dict.fromkeys(cell.verdict for cell in case.required if cell.verdict in _OPEN):
             keys = tuple(cell.key for cell in case.required if cell.verdict is verdict)
@@ -190,7 +191,8 @@ def _needs_options(case: Case) -> Iterable[Reason]:
 
 def _is_assembled(case: Case) -> Iterable[Reason]:
     if case.crate.kind is Kind.CODEC:
-        yield Reason("it encodes and decodes packets; connections, sessions and sending again are the application's")
+        said = "it encodes and decodes packets; connections, sessions and sending again are the application's"
+        yield Reason(said, source=case.crate.codec_source)
 
 
 def _other_lacks(case: Case) -> Iterable[Reason]:

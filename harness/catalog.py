@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import ConfigError, UsageError
-from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, GuideLink, Profile, Role, Suite
+from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, GuideLink, Kind, Profile, Role, Suite
 from harness.paths import CLAIMS_TOML, COMPOSE, CRATES_TOML
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -139,6 +139,8 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
     listed = crate.role is Role.LISTED
     yield "guide_name", listed and not crate.guide_name, "is missing; a listed crate has the name that the guide uses"
     yield "guide_link", listed and not crate.guide_link, "is missing; a listed crate has the link that the guide gives"
+    codec = crate.kind is Kind.CODEC
+    yield "codec_source", codec and not crate.codec_source, "is missing; a codec has a page that shows that it is one"
     control = crate.role is Role.CONTROL
     yield "command", control and not crate.command, "is missing; a control has the command that starts its probe"
     strange = [entry.what for entry in crate.left_to_application if entry.what not in list(Duty)]

@@ -14,7 +14,7 @@ from harness.bench import AnyPeer, Bench
 from harness.cells import CELLS
 from harness.cells.base import Cell
 from harness.cells.package import PackageCell
-from harness.errors import AttemptError, FeatureUnsupported
+from harness.errors import AttemptError, FeatureUnsupported, ScenarioFault
 from harness.model import (
     KIND_LACKS,
     Attempt,
@@ -72,7 +72,7 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
         with contextlib.ExitStack() as stack:
             peer = stack.enter_context(_peer(bench, question, fresh=False))
             version = peer.version if peer else ""
-            options = _options(bench, question.crate) if peer else ()
+            options = _options(bench, question.crate, question.scenario.dialect) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
             if peer and _deserves_another(question, attempts[0]):
                 peer = stack.enter_context(_peer(bench, question, fresh=True))
@@ -117,6 +117,8 @@ def attempt(bench: Bench, question: Question, crate: Crate, peer: AnyPeer | None
     verdict, expected, observed, feature = Verdict.PASS, "", "as stated", ""
     try:
         body(cell)
+        if question.scenario.scripted and not cell.met_script:
+            raise ScenarioFault("the scenario declares `scripted=True`, and no scripted peer took part")
     except FeatureUnsupported as error:
         feature = error.feature
         declared = crate.lacks(feature)
@@ -241,11 +243,12 @@ def _varies(expectation: Expectation | None, verdict: Verdict, attempts: list[At
     return verdict in (expectation.verdict, *expectation.may_also)
 
 
-def _options(bench: Bench, crate: Crate) -> tuple[str, ...]:
-    """What the probe sets to something else than the crate's default, one sentence each."""
+def _options(bench: Bench, crate: Crate, dialect: Dialect) -> tuple[str, ...]:
+    """What the probe sets to something else than the crate's default where it speaks `dialect`, one sentence each."""
     return tuple(
         f"{setting.name} = {setting.value} (default {setting.default}, {setting.source})"
         for setting in bench.hello(crate).settings
+        if not setting.dialects or dialect in setting.dialects
     )
 
 

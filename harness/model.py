@@ -218,6 +218,8 @@ class Crate:
     moved_to: Sourced | None = None
     namesake: Sourced | None = None
     retired: Sourced | None = None
+    #: The documentation that shows that a codec is one.
+    codec_source: str = ""
     command: tuple[str, ...] = ()
     #: The folder of a source that is not published; the harness's to set.
     path: str = ""
@@ -355,6 +357,8 @@ class Scenario:
     cluster: bool = False
     since: str = ""
     until: str = ""
+    #: The source of the harness's scripted peer that the crate meets; empty where it meets none.
+    scripted: str = ""
     deadline: float = 30.0
     timer: float = 0.0
 

@@ -13,6 +13,15 @@ from harness.model import Consequence, Dialect, Level, Need, Requirement, Scenar
 
 _Function = TypeVar("_Function", bound=Callable[..., None])
 _ATTRIBUTE = "__iotyet_scenario__"
+#: The source of each protocol's scripted peer, below the project's folder; the report names it.
+SCRIPTED_PEERS = {
+    Dialect.MQTT_3_1_1: "harness/peers/mqtt.py",
+    Dialect.MQTT_5: "harness/peers/mqtt.py",
+    Dialect.AMQP_0_9_1: "harness/peers/amqp.py",
+    Dialect.COAP_CLIENT: "harness/peers/coap.py",
+    Dialect.COAP_SERVER: "harness/peers/coap.py",
+    Dialect.ZMTP: "harness/references/zmtp_raw.py",
+}
 
 
 def scenario(
@@ -28,6 +37,7 @@ def scenario(
     features: Sequence[str] = (),
     own_broker: bool = False,
     cluster: bool = False,
+    scripted: bool = False,
     since: str = "",
     until: str = "",
     deadline: float = 30.0,
@@ -49,6 +59,8 @@ def scenario(
         features: what crates.toml may declare as unsupported, and then ends the scenario as `unsupported`.
         own_broker: start a broker for this attempt alone, because the scenario hurts it.
         cluster: the attempt's own broker is a cluster, of which it can lose a node.
+        scripted: the crate meets a scripted peer of the harness. A scenario has to say so: its cells are no statement
+            about a broker.
         since: the first release line of the broker that has what the scenario asks for; empty where all have it.
         until: the first release line that has it no longer; empty where none lacks it.
         deadline: seconds that the crate may take in all.
@@ -75,12 +87,16 @@ def scenario(
             features=tuple(features),
             own_broker=own_broker or cluster,
             cluster=cluster,
+            scripted=SCRIPTED_PEERS[dialect] if scripted else "",
             since=since,
             until=until,
             deadline=deadline,
             timer=timer,
         )
-        others = [replace(own, dialect=other, spec=tuple(clauses)) for other, clauses in (also or {}).items()]
+        others = [
+            replace(own, dialect=other, spec=tuple(clauses), scripted=SCRIPTED_PEERS[other] if scripted else "")
+            for other, clauses in (also or {}).items()
+        ]
         setattr(function, _ATTRIBUTE, (own, *others))
         return function
 

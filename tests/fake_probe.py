@@ -219,6 +219,13 @@ class ClaimsStrangeOperations(Honest):
     ops = (*Honest.ops, "teleport")
 
 
+class SetsWhatItDoesNotSpeak(Honest):
+    """Its hello has a setting for a dialect that it does not list."""
+
+    _setting: ClassVar[Command] = {"name": "n", "value": "1", "default": "2", "source": "", "dialects": ["mqtt-5"]}
+    hello: ClassVar[Command] = {**Honest.hello, "settings": [_setting]}
+
+
 class ClaimsNothing(Honest):
     """Its hello lists no operation at all."""
 
@@ -345,6 +352,7 @@ BEHAVIOURS: dict[str, Callable[[], Honest]] = {
     "ignores-fields": IgnoresFields,
     "ignores-fields-of-disconnect": IgnoresFieldsOfDisconnect,
     "claims-strange-operations": ClaimsStrangeOperations,
+    "sets-what-it-does-not-speak": SetsWhatItDoesNotSpeak,
     "claims-nothing": ClaimsNothing,
 }
 

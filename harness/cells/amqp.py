@@ -56,6 +56,7 @@ class AmqpCell(BrokerCell):
 
     def scripted(self, script: Script) -> ScriptedBroker:
         """A peer that acts by `script`, behind the door `SCRIPTED`."""
+        self.meet_script()
         peer = ScriptedBroker(script)
         self._closing.callback(peer.close)
         self._open_relay(SCRIPTED.name, peer.port, self.peer.canonical_port)

@@ -6,7 +6,7 @@ import secrets
 import time
 
 from harness.bench import Bench
-from harness.errors import CrateTimeout, Mismatch
+from harness.errors import CrateTimeout, Mismatch, ScenarioFault
 from harness.model import Crate, Scenario
 from harness.probes.transcript import Transcript
 
@@ -21,6 +21,8 @@ class Cell:
         #: Part of every name that this attempt uses, so that cells on one broker keep apart.
         self.token = secrets.token_hex(5)
         self.transcript = Transcript()
+        #: Whether a scripted peer of the harness has taken part.
+        self.met_script = False
         self._started = time.monotonic()
 
     def remark(self, text: str) -> None:
@@ -40,6 +42,16 @@ class Cell:
                 f"not done after {limit}, the scenario's deadline", expected=f"{expected}, within {limit}"
             )
         return min(at_most, left)
+
+    def meet_script(self) -> None:
+        """Note that a scripted peer takes part; every way to one begins here.
+
+        Raises:
+            ScenarioFault: the scenario does not say so, and its cells would be shown as if a broker had answered.
+        """
+        if not self.scenario.scripted:
+            raise ScenarioFault("a scripted peer takes part, and the scenario does not declare `scripted=True`")
+        self.met_script = True
 
     def expect(self, right: bool, *, expected: str, observed: str) -> None:
         """State what the crate has to have done.

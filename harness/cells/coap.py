@@ -105,6 +105,7 @@ class CoapCell(PeerCell):
 
     def raw_link(self, *, ack_timeout: float | None = None, block1_szx: int | None = None) -> RawLink:
         """A client of the crate for a scripted server."""
+        self.meet_script()
         peer = RawPeer()
         self._closing.callback(peer.close)
         relay = self._relay_to(peer.port)
@@ -170,6 +171,7 @@ class CoapCell(PeerCell):
 
     def raw_client(self, service: Service) -> RawPeer:
         """A scripted client for the crate's server."""
+        self.meet_script()
         peer = RawPeer(service.relay.endpoint)
         self._closing.callback(peer.close)
         return peer

@@ -79,6 +79,7 @@ class MqttCell(BrokerCell):
 
     def scripted(self, **script: Any) -> ScriptedBroker:
         """A peer that acts by its script, behind the door `SCRIPTED`; arguments as `ScriptedBroker` has them."""
+        self.meet_script()
         self._scripted = ScriptedBroker(five=self.protocol == "5", **script)
         self._closing.callback(self._scripted.close)
         self._open_relay(SCRIPTED.name, self._scripted.port, self.peer.canonical_port)

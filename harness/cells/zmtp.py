@@ -68,6 +68,10 @@ class ZmtpCell(PeerCell):
 
     def raw_peer(self) -> RawPeer:
         """A peer that was written from the specification, and shares no code with the crate or the reference."""
+        self.meet_script()
+        return self._raw_peer()
+
+    def _raw_peer(self) -> RawPeer:
         peer = RawPeer()
         self._closing.callback(peer.close)
         return peer
@@ -114,7 +118,8 @@ class ZmtpCell(PeerCell):
         Raises:
             FeatureUnsupported: it greets as an older version.
         """
-        peer = self.raw_peer()
+        # Which version the crate speaks is no part of what the scenario states.
+        peer = self._raw_peer()
         self.client().open("DEALER").begin_connect(peer.endpoint)
         step("the crate connects", peer.accept)
         major, minor = step("the crate greets", lambda: peer.greet(1)).version

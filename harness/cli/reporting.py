@@ -40,14 +40,18 @@ def judge_again(runs: tuple[Path, ...]) -> None:
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--commit-matrix", is_flag=True, help="Also write reports/MATRIX.md.")
 @click.option("--base-url", default="", metavar="URL", help="Where the report will be published, for its badges.")
-def make_report(runs: tuple[Path, ...], commit_matrix: bool, base_url: str) -> None:
+@click.option(
+    "--source-url", default="", metavar="URL", help="Where this project's files of that commit are; pages link them."
+)
+def make_report(runs: tuple[Path, ...], commit_matrix: bool, base_url: str, source_url: str) -> None:
     """Make the report of finished runs again, from their cells.
 
     Example: iotyet report reports/latest
     """
-    if base_url and not base_url.startswith(("https://", "http://")):
-        raise UsageError(f"{base_url} is no address of a site; it begins with https://")
-    published = Publication(datetime.datetime.now(datetime.UTC).date(), base_url)
+    for address in (base_url, source_url):
+        if address and not address.startswith(("https://", "http://")):
+            raise UsageError(f"{address} is no address of a site; it begins with https://")
+    published = Publication(datetime.datetime.now(datetime.UTC).date(), base_url, source_url)
     for path in runs:
         folder = RunFolder(path.resolve())
         built = matrix_of(folder)

@@ -54,7 +54,8 @@ class PublishedBuild:
 
     repository: str
     licence: str
-    dependencies: int
+    #: All that come with it, at any depth; null where that could not be resolved.
+    dependencies: int | None
     lock: str
     rustc: str
     failure: str
@@ -62,6 +63,9 @@ class PublishedBuild:
     cached: bool
     #: A release that is newer than what is measured; empty where there is none.
     newer: str = ""
+    #: The newest release and its date, as ISO 8601; empty where cargo's copy of the index does not tell.
+    last_release: str = ""
+    last_released: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a lease stores it."""
@@ -122,7 +126,7 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
             resolve(["cargo", "generate-lockfile"], folder, env, what)
             described = resolve(["cargo", "metadata", "--format-version=1", "--locked"], folder, env, what)
         except BuildFailed as error:
-            return PublishedBuild("", "", 0, "", rustc, error.observed, time.monotonic() - started, cached=False)
+            return PublishedBuild("", "", None, "", rustc, error.observed, time.monotonic() - started, cached=False)
         lock = (folder / "Cargo.lock").read_text(encoding="utf-8")
         packages = json.loads(described.stdout)["packages"]
         package = next(p for p in packages if p["name"] == crate.package and p["version"] == crate.package_version)
@@ -135,7 +139,8 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
                 result.parent.mkdir(parents=True, exist_ok=True)
                 result.write_text(json.dumps(_check(crate, folder, env, say)), encoding="utf-8")
     from_registry = not crate.git and not crate.path
-    later = registry.newer(registry.kept(crate.package, env), crate.version) if from_registry else None
+    known = registry.kept(crate.package, env) if from_registry else ()
+    later, last = registry.newer(known, crate.version), registry.latest(known)
     return PublishedBuild(
         repository=package.get("repository") or "",
         licence=package.get("license") or "",
@@ -146,6 +151,8 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
         seconds=time.monotonic() - started,
         cached=cached,
         newer=later.version if later else "",
+        last_release=last.version if last else "",
+        last_released=last.released if last else "",
     )
 
 

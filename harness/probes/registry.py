@@ -70,8 +70,14 @@ def kept(package: str, env: Mapping[str, str]) -> tuple[Release, ...]:
 
 def newer(known: Iterable[Release], version: str) -> Release | None:
     """The newest release that cargo would pick, where it is newer than `version`."""
-    later = [release for release in known if release.is_plain and numbers(release.version) > numbers(version)]
-    return max(later, key=lambda release: numbers(release.version), default=None)
+    found = latest(known)
+    return found if found is not None and numbers(found.version) > numbers(version) else None
+
+
+def latest(known: Iterable[Release]) -> Release | None:
+    """The newest release that cargo would pick; null where there is none."""
+    plain = [release for release in known if release.is_plain]
+    return max(plain, key=lambda release: numbers(release.version), default=None)
 
 
 def require(crate: Crate, env: Mapping[str, str]) -> None:

@@ -32,6 +32,9 @@ def _vet(process: ProbeProcess, vocabulary: Vocabulary) -> HelloReply:
     strange = set(hello.ops) - known
     if strange:
         raise ContractViolation(f"hello claims operations that WIRE.md does not have: {', '.join(sorted(strange))}")
+    unspoken = {dialect for setting in hello.settings for dialect in setting.dialects} - set(hello.dialects)
+    if unspoken:
+        raise ContractViolation(f"hello has settings for dialects that the probe lacks: {', '.join(sorted(unspoken))}")
     operation = f"op_{secrets.token_hex(4)}"
     field = f"field_{secrets.token_hex(4)}"
     questions: list[tuple[str, dict[str, Any]]] = [(operation, {}), *((op, {field: 1}) for op in hello.ops)]

@@ -10,9 +10,10 @@ from harness.advice import RULES, Advice, Reason, Recommendation, decide
 from harness.matrix import Row
 from harness.model import CellKey
 from harness.report.addresses import cell_page, crate_page, to_root
+from harness.report.deciding import decision_line
 from harness.report.states import ADVICE, Look
-from harness.report.text import Span, linked, one_line, visible
-from harness.report.words import DIALECTS, decision_line
+from harness.report.text import Span, linked, one_line, visible, web_link
+from harness.report.words import DIALECTS
 
 #: Cells of one reason that are linked; the crate's page has all of them further down.
 _LINKED = 3
@@ -98,13 +99,14 @@ def advice_badges(own: Sequence[Advice], page: str) -> tuple[AdviceBadge, ...]:
 
 
 def first_reasons(own: Iterable[Advice], row: Row, most: int) -> tuple[CellLink, ...]:
-    """The first reasons of a crate's advice, each with a page that shows it."""
+    """The first reasons of a crate's advice, each with what shows it: a cell, or the page that it is declared by."""
     found = [reason for advice in own for reason in advice.reasons]
     page = f"{crate_page(row.crate.handle)}#{_ANCHOR}"
     measured = {cell.key for cell in row.cells if cell.measured}
     links = []
     for reason in found[:most]:
-        shown = next((cell_page(row.crate, key) for key in reason.cells if key in measured), page)
+        cell = next((cell_page(row.crate, key) for key in reason.cells if key in measured), "")
+        shown = cell or web_link(reason.source) or page
         links.append(CellLink(textwrap.shorten(visible(reason.text), _BRIEF, placeholder=" …"), shown))
     return tuple(links)
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 
 from harness.matrix import Cell, Row
 from harness.model import NO_PEER, Role, Verdict
+from harness.report.counterpart import counterpart
 from harness.report.results_json import decisive
 from harness.report.states import wording
 from harness.report.text import one_line, portable, shorten, visible
-from harness.report.words import DIALECTS
+from harness.report.words import DIALECTS, again
 from harness.store import RunInfo
 
 #: Lines of the transcript's end, and characters of each: an issue is read, a page is searched.
@@ -55,8 +56,9 @@ def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
             yield from ("", f"Known upstream: {one_line(known.issue)}")
     yield from ("", "**Seen with**", "")
     yield from (f"- {fact}" for fact in _facts(run, cell))
-    if result.reproduce:
-        yield from ("", "**To see it again**, in a checkout of iotyet:", "", *_fenced(visible(result.reproduce)))
+    command = again(crate, cell.key) or result.reproduce
+    if command:
+        yield from ("", "**To see it again**, in a checkout of iotyet:", "", *_fenced(visible(command)))
     if excerpt:
         tail = [shorten(line, _WIDTH) for line in portable(excerpt).split("\n")[-_LINES:]]
         yield from ("", "The end of the conversation with the program that uses the crate:", "")
@@ -68,14 +70,17 @@ def _facts(run: RunInfo, cell: Cell) -> Iterable[str]:
     rustc = run.tools.get("rustc", "")
     if rustc:
         yield f"rustc {one_line(rustc)}, {one_line(run.host.get('os', ''))} {run.host.get('arch', '')}".rstrip(", ")
-    if key.peer != NO_PEER:
+    scripted = bool(cell.scenario.scripted)
+    if scripted:
+        yield counterpart(cell)
+    elif key.peer != NO_PEER:
         yield f"{key.peer.partition('@')[0]} {one_line(result.broker_version or key.peer.partition('@')[2])}"
     for option in result.options:
         yield f"set by its user: {one_line(option)}"
     times = f"{len(result.attempts)} attempts" if len(result.attempts) > 1 else "one attempt"
     yield f"{times}, which differed" if result.flaky else times
     if result.control is Verdict.PASS:
-        yield "the reference client passes the same against the same broker"
+        yield f"the reference client passes the same against the same {'scripted peer' if scripted else 'broker'}"
 
 
 def _plain(text: str, limit: int = _LONGEST) -> str:

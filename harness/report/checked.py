@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 from harness.advice import Advice, Reason, Recommendation, advise, advise_row, decide
 from harness.matrix import Matrix, Row
 from harness.model import Dialect, Role, Verdict
+from harness.report.deciding import decision_line
 from harness.report.recorded import recorded
 from harness.report.states import look_of
 from harness.report.text import one_line
-from harness.report.words import DIALECTS, count, decision_line, label
+from harness.report.words import DIALECTS, count, label
 
 #: Cells that are named with a reason.
 _NAMED = 2

@@ -14,12 +14,12 @@ from harness.advice import advise, decide
 from harness.diff import compare, snapshot
 from harness.matrix import Cell, Group, Matrix, Section
 from harness.model import Role
+from harness.report.deciding import decision_line
 from harness.report.states import FLAKY_GLYPH, LOOKS, Look, look_of
 from harness.report.text import one_line
 from harness.report.words import (
     DIALECTS,
     advice_counts,
-    decision_line,
     differing,
     heading,
     label,

@@ -21,8 +21,14 @@ from harness.report.contexts import facts, index_context
 from harness.report.guide import guide_context
 from harness.report.pages import cell_context, crate_context, transcript_of
 from harness.report.publication import Publication, stale_from
+from harness.report.text import Span
 
 _TEMPLATES = Path(__file__).parent / "templates"
+#: What every page names for who wants to know how far to trust it.
+_DOCUMENTS = (
+    ("What a cell does and does not mean", "docs/limits.md"),
+    ("To dispute a cell or to correct a probe", "docs/for-authors.md"),
+)
 #: Bytes read from a transcript's end; more than its excerpt needs.
 _TAIL = 256 * 1024
 
@@ -49,7 +55,8 @@ def pages(matrix: Matrix, evidence: Path, published: Publication) -> Iterator[tu
         for group in row.groups:
             for cell in group.cells:
                 if cell.measured:
-                    context = cell_context(matrix, row, group, cell, _transcript(cell, evidence), before.get(cell.key))
+                    known = before.get(cell.key)
+                    context = cell_context(matrix, row, group, cell, published, _transcript(cell, evidence), known)
                     yield cell_page(row.crate, cell.key), render("cell.html.j2", context)
 
 
@@ -99,6 +106,9 @@ def _renderer(matrix: Matrix, published: Publication) -> Callable[[str, Any], st
     )
     macros: Any = environment.get_template("macros.html.j2").module
     environment.globals["footer"] = macros.fact_list(facts(matrix))
+    environment.globals["documents"] = [
+        {"says": says, "link": Span(path, published.source(path))} for says, path in _DOCUMENTS
+    ]
     environment.globals["stale"] = published.is_stale(matrix.run)
     environment.globals["stale_from"] = stale_from(matrix.run)
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from harness.advice import Advice, advise, decide
 from harness.matrix import Cell, Group, Matrix, Row, Section
 from harness.model import NO_PEER, CellKey, Role
+from harness.report.deciding import decision_line
 from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, look_of
 from harness.report.text import markdown, portable, web_link
 from harness.report.words import (
     DIALECTS,
     ROLES,
-    decision_line,
     differing,
     heading,
     label,

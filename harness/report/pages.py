@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from harness.advice import advise_row
 from harness.matrix import Cell, Group, Matrix, Row
-from harness.model import NO_PEER, Attempt, Change, Expectation, Role, Verdict
-from harness.report.addresses import badge_file, cell_page, crate_page, evidence_href, to_root
+from harness.model import Change, Expectation, Role, Verdict
+from harness.report.addresses import badge_file, cell_page, crate_page, to_root
 from harness.report.advising import AdviceSection, advice_sections
 from harness.report.authors import ProbeBlock, StatementBlock, probe_block, statement_block
 from harness.report.badges import snippets
@@ -20,19 +20,20 @@ from harness.report.contexts import (
     crate_groups,
     group_anchor,
 )
+from harness.report.counterpart import counterpart, script_note
+from harness.report.evidence import LONGEST, AttemptLine, EvidenceLink, attempt_line, evidence_link
 from harness.report.filters import FilterForm
 from harness.report.lines import PeerLine, peer_lines
 from harness.report.publication import Publication
-from harness.report.recorded import recorded, untested
+from harness.report.recorded import recorded, untested, upkeep
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import WireLines, wire_lines
-from harness.report.words import DIALECTS, ROLES, heading, red_cells, release, title, verdict_counts
+from harness.report.words import DIALECTS, ROLES, again, heading, red_cells, release, title, verdict_counts
 from harness.snapshot import Seen
+from harness.store import RunInfo
 
-#: Characters of one text on a page; whole texts are in results.json.
-LONGEST = 20_000
 #: Lines of the transcript's end on a cell's page, and characters of each.
 EXCERPT_LINES, EXCERPT_WIDTH = 40, 400
 
@@ -101,25 +102,6 @@ class CratePage:
 
 
 @dataclass(frozen=True)
-class EvidenceLink:
-    """A file that shows what happened; `href` is empty where the path leads out of the run's folder."""
-
-    kind: str
-    path: str
-    href: str
-
-
-@dataclass(frozen=True)
-class AttemptLine:
-    """One execution."""
-
-    look: Look
-    observed: str
-    seconds: str
-    evidence: tuple[EvidenceLink, ...]
-
-
-@dataclass(frozen=True)
 class ExpectationLines:
     """What was known of the cell."""
 
@@ -149,6 +131,8 @@ class CellPage:
     flaky: bool
     wording: str
     change: str
+    #: That no broker answered, and who did; empty where a broker or a reference client did.
+    scripted: tuple[Span, ...]
     details: tuple[str, ...]
     spec: tuple[tuple[Span, ...], ...]
     about: tuple[Fact, ...]
@@ -159,6 +143,8 @@ class CellPage:
     control_reason: str
     expectation: ExpectationLines | None
     wire: WireLines | None
+    #: The command that measures it again and compares, and the one that only runs its test.
+    again: str
     reproduce: str
     bug: str
     excerpt: str
@@ -179,9 +165,9 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
         advice=advice_sections(advised, row),
         author=statement_block(matrix, crate),
         probe=probe_block(matrix, crate),
-        identity=tuple(_identity(row, repository(row, known), untested(matrix, crate))),
+        identity=tuple(_identity(row, repository(row, known), untested(matrix, crate), matrix.run)),
         statements=tuple(_statements(row)),
-        settings=tuple(dict.fromkeys((*known.settings, *options))),
+        settings=known.settings or tuple(dict.fromkeys(options)),
         assembled=known.assembled,
         counts=tuple((look_of(verdict), number) for verdict, number in verdict_counts(row)),
         planned=row.summary.planned,
@@ -200,7 +186,13 @@ def crate_context(matrix: Matrix, row: Row, published: Publication) -> CratePage
 
 
 def cell_context(
-    matrix: Matrix, row: Row, group: Group, cell: Cell, transcript: str = "", before: Seen | None = None
+    matrix: Matrix,
+    row: Row,
+    group: Group,
+    cell: Cell,
+    published: Publication,
+    transcript: str = "",
+    before: Seen | None = None,
 ) -> CellPage:
     """What a cell's page says.
 
@@ -209,6 +201,7 @@ def cell_context(
         row: the cell's crate.
         group: what the cell is in there.
         cell: a measured one.
+        published: when the report is made, and where it and the source will be.
         transcript: text of the file that `transcript_of` names; its end is quoted.
         before: the cell in the baseline; null where that has it not, or there is none.
     """
@@ -229,20 +222,22 @@ def cell_context(
         flaky=result.flaky,
         wording=wording(cell.verdict, scenario.requirement),
         change=_CHANGES[result.change],
+        scripted=script_note(cell, published),
         details=tuple(" ".join(part.split()) for part in visible(scenario.details).split("\n\n") if part.strip()),
         spec=tuple(linked(clause) for clause in scenario.spec),
         about=tuple(_about(cell, _failing_since(matrix, cell, before))),
         expected=_long(attempt.expected if attempt and attempt.expected else scenario.title),
         observed=_long(attempt.observed if attempt and attempt.observed else _plain_outcome(cell)),
-        attempts=tuple(_attempt(a, root) for a in result.attempts),
+        attempts=tuple(attempt_line(a, scenario, root) for a in result.attempts),
         control=look_of(result.control) if result.control else None,
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
         wire=wire_lines(cell, matrix.sources, root),
+        again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
         bug=bug_report(matrix.run, row, cell, shown),
         excerpt=shown,
-        transcript=_evidence(*link, root) if link else None,
+        transcript=evidence_link(*link, root) if link else None,
     )
 
 
@@ -259,8 +254,8 @@ def excerpt(transcript: str) -> str:
     return "\n".join(shorten(visible(line.rstrip("\r")), EXCERPT_WIDTH) for line in lines)
 
 
-def _identity(row: Row, source: str, newer: str) -> Iterable[Entry]:
-    crate = row.crate
+def _identity(row: Row, source: str, newer: str, run: RunInfo) -> Iterable[Entry]:
+    crate, (dependencies, last) = row.crate, upkeep(run, row.crate)
     listed = f"{crate.guide_name} {crate.guide_link}".strip() if crate.guide_name or crate.guide_link else ""
     revision = f"revision {crate.git.rev}" if crate.git else ""
     texts = (
@@ -273,6 +268,8 @@ def _identity(row: Row, source: str, newer: str) -> Iterable[Entry]:
         ("Licence", crate.licence),
         ("Released", crate.released),
         ("Not tested yet", newer),
+        ("Last release", last),
+        ("Dependencies", dependencies),
         ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
         ("Native libraries", ", ".join(crate.native_libraries)),
         ("May be unreachable", crate.may_be_unreachable),
@@ -313,7 +310,7 @@ def _about(cell: Cell, failing_since: str) -> Iterable[Fact]:
         ("Dialect", DIALECTS[key.dialect]),
         ("Scenario", key.scenario),
         ("Parameters", key.params),
-        ("Peer", f"{key.peer}, found running: {result.broker_version or 'unknown'}" if key.peer != NO_PEER else ""),
+        ("Peer", counterpart(cell)),
         ("Level", scenario.level.value),
         ("Asked for by", scenario.requirement.value),
         ("A failure costs", cell.consequence.value),
@@ -346,20 +343,6 @@ def _control_reason(cell: Cell, row: Row) -> str:
     if row.crate.role is Role.CONTROL:
         return "This is the control itself."
     return "Asked only where a cell is red." if cell.verdict is Verdict.PASS else "None on record."
-
-
-def _attempt(attempt: Attempt, root: str) -> AttemptLine:
-    return AttemptLine(
-        look=look_of(attempt.verdict),
-        observed=_long(attempt.observed or "what was expected"),
-        seconds=f"{attempt.seconds:.1f} s",
-        evidence=tuple(_evidence(e.kind, e.path, root) for e in attempt.evidence),
-    )
-
-
-def _evidence(kind: str, path: str, root: str) -> EvidenceLink:
-    href = evidence_href(path)
-    return EvidenceLink(one_line(kind), one_line(path), root + href if href else "")
 
 
 def _expectation(known: Expectation, started: str) -> ExpectationLines:

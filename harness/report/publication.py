@@ -15,15 +15,24 @@ UNKNOWN_BASE = "https://ADDRESS-OF-THIS-REPORT/"
 
 @dataclass(frozen=True)
 class Publication:
-    """The day on which a report is made, and its address once published; empty where that is not known."""
+    """The day on which a report is made, its address once published, and that of this project's source.
+
+    Addresses are empty where they are not known.
+    """
 
     today: datetime.date
     base_url: str = ""
+    #: What the address of each file of the commit that ran begins with.
+    source_url: str = ""
 
     @property
     def base(self) -> str:
         """What the address of each page begins with."""
         return f"{self.base_url.rstrip('/')}/" if self.base_url else UNKNOWN_BASE
+
+    def source(self, path: str) -> str:
+        """The address of a file of this project's source; empty where that is not known."""
+        return f"{self.source_url.rstrip('/')}/{path}" if self.source_url else ""
 
     def is_stale(self, run: RunInfo) -> bool:
         """True where the run is too old for its advice to be followed without measuring again."""

@@ -91,6 +91,11 @@ class CrateEntry(Shape):
     version: str = Field(description="The version that was tested.")
     licence: str = Field(description="SPDX expression as its manifest has it.")
     released: str = Field(description="When that version was released; empty where that is not recorded.")
+    dependencies: int | None = Field(
+        description="Packages that come with it at any depth, as a new user gets it; decides nothing. Null: unknown."
+    )
+    last_release: str = Field(description="The newest release that is known.")
+    last_released: str = Field(description="Its date, ISO 8601; decides nothing. Empty: unknown.")
     repairs: tuple[Statement, ...] = Field(description="What was changed to make it compile.")
     unsupported: tuple[Statement, ...] = Field(description="Features that it is declared to lack.")
     advice: tuple[AdviceEntry, ...] = Field(description="For each dialect; nothing for reference clients.")
@@ -127,6 +132,9 @@ class ScenarioEntry(Shape):
     requirement: Requirement = Field(description="Who asks for it.")
     consequence: Consequence = Field(description="What a failure costs.")
     spec: tuple[str, ...] = Field(description="Clauses, as text or address.")
+    scripted: str = Field(
+        description="The source of this project's scripted peer that the crate meets in it; empty where it meets none."
+    )
 
 
 class DefectEntry(Shape):
@@ -189,6 +197,10 @@ class CellEntry(Shape):
     broker: str | None = Field(description="The broker or other peer; null where the cell needs none.")
     line: str | None = Field(description="Its release line; null where the cell needs none.")
     broker_version: str = Field(description="The version found running; empty where the cell needs none.")
+    scripted: str = Field(
+        description="The source of this project's scripted peer that the crate meets: then no broker answers, and "
+        "`broker` only says with which the cell is counted; empty where there is none."
+    )
     scenario: str = Field(description="The scenario's id.")
     params: str = Field(description="The scenario's parameters; empty where it has none.")
     verdict: Verdict = Field(description="What it came to: that of its worst attempt.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 
-from harness.advice import Advice, Decision, Recommendation, overall
+from harness.advice import Advice, Recommendation, overall
 from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
-from harness.model import Crate, Dialect, Role, Verdict
+from harness.model import CellKey, Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
 from harness.report.states import ADVICE, look_of
 from harness.report.text import one_line
@@ -47,6 +48,11 @@ def heading(column: Column) -> str:
     words = column.group.replace("_", " ").replace("-", " ").split()
     text = " ".join(_SPELLED.get(word, word) for word in words)
     return text[:1].upper() + text[1:]
+
+
+def again(crate: Crate, key: CellKey) -> str:
+    """The command that measures one cell again; empty for a source that is on one machine alone."""
+    return "" if crate.path else f"iotyet reproduce {shlex.quote(str(key))}"
 
 
 def red_cells(row: Row) -> str:
@@ -115,28 +121,6 @@ def label(crate: Crate) -> str:
     """Name and version in one."""
     what = release(crate)
     return f"{title(crate)} {what}" if what == crate.version else f"{title(crate)} ({what})"
-
-
-def decision_line(decision: Decision) -> str:
-    """What to use for a dialect, and one reason: `use x 1.2 (not listed by the guide), with caveats: …`."""
-    best = decision.best
-    role = "" if best.crate.role is Role.LISTED else ", which the guide does not list"
-    if best.recommendation.is_usable:
-        said = f"use {label(best.crate)}{role}, {ADVICE[best.recommendation].word}: {first_reason(best)}"
-    elif best.recommendation is Recommendation.UNKNOWN:
-        said = f"unknown; {label(best.crate)}{role}: {first_reason(best)}"
-    else:
-        said = f"nothing recommended; least bad: {label(best.crate)}{role}, {best.recommendation}: {first_reason(best)}"
-    others = ", ".join(f"{title(advice.crate)} {advice.recommendation}" for advice in decision.listed)
-    none = "nothing recommended" if best.recommendation.is_usable and role else ""
-    listed = others or none
-    return f"{said}. Of the listed: {listed}." if listed else f"{said}."
-
-
-def first_reason(advice: Advice) -> str:
-    """An advice's first reason, and how many more there are."""
-    more = len(advice.reasons) - 1
-    return one_line(advice.reasons[0].text, 160) + (f", and {more} more" if more else "")
 
 
 def since(diff: Diff) -> str:

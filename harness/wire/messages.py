@@ -94,6 +94,9 @@ class Setting(Strict):
     value: str
     default: str
     source: str = Field(description="the crate's documentation of the option")
+    dialects: list[str] = Field(
+        default_factory=list, description="those of the probe's dialects that it is set in; empty for all"
+    )
 
 
 class HelloRequest(Strict):

@@ -25,6 +25,7 @@ _SMALLEST = 4096
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["https://www.rabbitmq.com/docs/networking"],
+    scripted=True,
     deadline=_PATIENCE + 20.0,
     timer=_PATIENCE,
 )
@@ -47,6 +48,7 @@ def test_gives_up_on_a_peer_that_never_answers(cell: AmqpCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["AMQP 0-9-1, section 2.2.4"],
+    scripted=True,
 )
 @pytest.mark.parametrize("stage", list(Stage))
 def test_reports_a_handshake_that_is_cut_short(cell: AmqpCell, stage: Stage) -> None:
@@ -65,6 +67,7 @@ def test_reports_a_handshake_that_is_cut_short(cell: AmqpCell, stage: Stage) -> 
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[f"{_REFERENCE}#connection.tune.channel-max", f"{_REFERENCE}#connection.tune.frame-max"],
+    scripted=True,
 )
 @pytest.mark.parametrize(
     ("channel_max", "frame_max"),
@@ -96,6 +99,7 @@ def test_works_within_the_peers_limits(cell: AmqpCell, channel_max: int, frame_m
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["AMQP 0-9-1, section 4.2.3"],
+    scripted=True,
 )
 def test_refuses_a_frame_with_a_wrong_end(cell: AmqpCell) -> None:
     """A frame that does not end with the octet 0xCE ends the connection, and is not taken for an answer."""
@@ -113,6 +117,7 @@ def test_refuses_a_frame_with_a_wrong_end(cell: AmqpCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["AMQP 0-9-1, section 2.3.5.2"],
+    scripted=True,
 )
 def test_tells_interleaved_contents_apart(cell: AmqpCell) -> None:
     """Two messages on two channels whose frames come in turn reach the application whole."""

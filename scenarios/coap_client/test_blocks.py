@@ -126,6 +126,7 @@ def test_gets_a_body_over_a_lossy_link(cell: CoapCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_BLOCK_03", "TD_COAP_BLOCK_04", _BLOCK1],
+    scripted=True,
 )
 def test_sends_smaller_blocks_when_asked(cell: CoapCell) -> None:
     """Where the server answers the first block with a smaller size, the others are sent in that size."""
@@ -155,6 +156,7 @@ def test_sends_smaller_blocks_when_asked(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_BLOCK2],
+    scripted=True,
 )
 def test_does_not_mix_two_bodies(cell: CoapCell) -> None:
     """Where the resource changes between two blocks, which its ETag tells, no mixture of both bodies is delivered."""

@@ -60,6 +60,7 @@ def test_sends_requests(cell: CoapCell, method: str, confirmable: bool) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_CORE_13", "TD_COAP_CORE_14", _URI],
+    scripted=True,
 )
 def test_asks_with_path_and_query(cell: CoapCell) -> None:
     """Each segment of a path, and each part of a query, is an option of its own, in UTF-8."""
@@ -81,6 +82,7 @@ def test_asks_with_path_and_query(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_CORE_10", "TD_COAP_CORE_11", "TD_COAP_CORE_12", _MATCHING],
+    scripted=True,
     features=["chosen-tokens"],
 )
 def test_uses_the_token_given(cell: CoapCell, size: int) -> None:
@@ -101,6 +103,7 @@ def test_uses_the_token_given(cell: CoapCell, size: int) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.SECURITY,
     spec=[_TOKEN],
+    scripted=True,
 )
 def test_chooses_tokens(cell: CoapCell) -> None:
     """Where the application chooses no token the client does, so that a stranger cannot forge a response.
@@ -147,6 +150,7 @@ def test_uses_a_message_id_once(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_CODES],
+    scripted=True,
 )
 def test_delivers_errors(cell: CoapCell, code: str) -> None:
     """A response that says that something went wrong is delivered with its code and its diagnostic payload."""
@@ -164,6 +168,7 @@ def test_delivers_errors(cell: CoapCell, code: str) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=[_MATCHING],
+    scripted=True,
     deadline=40.0,
 )
 def test_passes_other_tokens_over(cell: CoapCell) -> None:
@@ -185,6 +190,7 @@ def test_passes_other_tokens_over(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=[_MATCHING],
+    scripted=True,
 )
 def test_passes_strangers_over(cell: CoapCell) -> None:
     """A response from another address than the server's is not the response to the request."""

@@ -97,6 +97,7 @@ def test_observes_by_non_confirmable_messages(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_OBS_05", "TD_COAP_OBS_06", "TD_COAP_OBS_12", _CANCEL],
+    scripted=True,
 )
 def test_ends_an_observation(cell: CoapCell) -> None:
     """A client that lost interest deregisters with Observe 1, or rejects a later notification with a reset."""
@@ -187,6 +188,7 @@ def test_observes_over_a_lossy_link(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_ORDER],
+    scripted=True,
 )
 def test_knows_the_newest_notification(cell: CoapCell) -> None:
     """A notification that another one has overtaken is not delivered after it, as it is older."""
@@ -205,6 +207,7 @@ def test_knows_the_newest_notification(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["https://www.rfc-editor.org/rfc/rfc7959#section-2.6", "https://github.com/Covertness/coap-rs/issues/119"],
+    scripted=True,
 )
 def test_observes_a_large_resource(cell: CoapCell) -> None:
     """Of a notification that has the first block of a body, the client fetches the others and delivers it whole."""

@@ -130,6 +130,7 @@ def test_doubles_the_time_between_retransmissions(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_TYPES, _TIMES],
+    scripted=True,
     timer=_GIVES_UP,
     deadline=_GIVES_UP + 25.0,
 )
@@ -156,6 +157,7 @@ def test_gives_up(cell: CoapCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["https://www.rfc-editor.org/rfc/rfc7252#section-4.3"],
+    scripted=True,
     timer=3.0,
 )
 def test_sends_a_non_confirmable_request_once(cell: CoapCell) -> None:
@@ -232,6 +234,7 @@ def test_takes_a_late_response_to_a_non_confirmable_request(cell: CoapCell) -> N
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=[_DUPLICATES],
+    scripted=True,
 )
 def test_takes_a_response_that_comes_twice_for_one(cell: CoapCell) -> None:
     """A response that the network repeats, late, is not taken for the response to the next request."""
@@ -259,6 +262,7 @@ def test_takes_a_response_that_comes_twice_for_one(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_OBS_06", _TYPES, "https://www.rfc-editor.org/rfc/rfc7641#section-3.6"],
+    scripted=True,
 )
 def test_rejects_a_response_that_it_did_not_ask_for(cell: CoapCell) -> None:
     """A confirmable response with a token that nobody waits for is rejected with a reset."""
@@ -277,6 +281,7 @@ def test_rejects_a_response_that_it_did_not_ask_for(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_TYPES],
+    scripted=True,
     timer=4.0,
     deadline=34.0,
 )

@@ -46,6 +46,7 @@ def _answer_after(cell: CoapCell, spoil: str) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=[_FORMAT],
+    scripted=True,
 )
 def test_ignores_what_is_no_coap(cell: CoapCell, spoil: str) -> None:
     """A datagram that is too short, or of another version, is ignored; the request is answered nevertheless."""
@@ -59,6 +60,7 @@ def test_ignores_what_is_no_coap(cell: CoapCell, spoil: str) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_FORMAT, _TYPES],
+    scripted=True,
 )
 def test_ignores_a_response_with_an_error_of_format(cell: CoapCell, spoil: str) -> None:
     """A response whose format is wrong is no response; the right one after it is delivered."""
@@ -72,6 +74,7 @@ def test_ignores_a_response_with_an_error_of_format(cell: CoapCell, spoil: str) 
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_FORMAT, _TYPES],
+    scripted=True,
 )
 def test_rejects_a_long_token(cell: CoapCell, length: int) -> None:
     """A confirmable message whose token has a length that is reserved has an error of format: it is reset."""
@@ -99,6 +102,7 @@ def test_rejects_a_long_token(cell: CoapCell, length: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_CRITICAL],
+    scripted=True,
 )
 def test_rejects_an_unknown_critical_option(cell: CoapCell) -> None:
     """A confirmable response with a critical option that the client does not know is reset, and not delivered."""
@@ -129,6 +133,7 @@ def test_rejects_an_unknown_critical_option(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_TYPES],
+    scripted=True,
 )
 def test_passes_empty_messages_over(cell: CoapCell) -> None:
     """An acknowledgement and a reset of a message that was never sent change nothing."""

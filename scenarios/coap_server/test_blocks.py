@@ -63,6 +63,7 @@ def test_takes_and_gives_bodies_in_one_request(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_BLOCK_01", "TD_COAP_BLOCK_06", _BLOCK2],
+    scripted=True,
 )
 def test_gives_small_blocks(cell: CoapCell, szx: int) -> None:
     """Where a request asks for a size of blocks, the response has blocks of that size, one for each request."""
@@ -86,6 +87,7 @@ def test_gives_small_blocks(cell: CoapCell, szx: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_BLOCK_06", _BLOCK1],
+    scripted=True,
 )
 def test_takes_small_blocks(cell: CoapCell) -> None:
     """Blocks of 16 bytes are each acknowledged with their number, and make one body."""
@@ -116,6 +118,7 @@ def test_takes_small_blocks(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_INCOMPLETE],
+    scripted=True,
 )
 def test_notices_that_blocks_are_missing(cell: CoapCell) -> None:
     """A last block whose predecessors never came does not make a body; it is answered with an error, 4.08."""

@@ -59,6 +59,7 @@ def test_answers_requests(cell: CoapCell, method: str, confirmable: bool) -> Non
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_CORE_10", "TD_COAP_CORE_11", "TD_COAP_CORE_12", _MATCHING, _TYPES],
+    scripted=True,
 )
 def test_gives_the_token_back(cell: CoapCell, size: int, confirmable: bool) -> None:
     """A response has its request's token; a confirmable request is acknowledged with its message id."""
@@ -98,6 +99,7 @@ def test_reads_path_and_query(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_CORE_31", _PING],
+    scripted=True,
 )
 def test_answers_a_ping(cell: CoapCell) -> None:
     """An empty confirmable message is answered with a reset."""
@@ -113,6 +115,7 @@ def test_answers_a_ping(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_METHODS],
+    scripted=True,
 )
 def test_refuses_an_unknown_method(cell: CoapCell) -> None:
     """A request with a method that nobody knows is answered 4.05."""
@@ -142,6 +145,7 @@ def test_says_what_is_not_there(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["https://www.rfc-editor.org/rfc/rfc7252#section-5.4.1"],
+    scripted=True,
 )
 def test_takes_elective_options(cell: CoapCell, what: str) -> None:
     """An option that is elective is passed over where it is not known, and the request answered."""

@@ -65,6 +65,7 @@ def _expect_none(cell: CoapCell, writer: ReferenceClient, observer: RawPeer, ask
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_OBS_01", "TD_COAP_OBS_09", _REGISTER, _NOTIFY],
+    scripted=True,
 )
 def test_notifies_observers(cell: CoapCell) -> None:
     """Who observes a resource is sent its state at once, and again whenever it changes."""
@@ -85,6 +86,7 @@ def test_notifies_observers(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=["TD_COAP_OBS_01", _TYPES],
+    scripted=True,
 )
 def test_acknowledges_an_observation(cell: CoapCell) -> None:
     """A confirmable request to observe is acknowledged with its message id, as every confirmable message is."""
@@ -104,6 +106,7 @@ def test_acknowledges_an_observation(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=[_ORDER],
+    scripted=True,
 )
 def test_numbers_notifications(cell: CoapCell) -> None:
     """Later notifications have larger numbers in Observe."""
@@ -123,6 +126,7 @@ def test_numbers_notifications(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_OBS_12", _END],
+    scripted=True,
 )
 def test_lets_observers_deregister(cell: CoapCell) -> None:
     """After a GET with Observe 1 and the same token no notification comes."""
@@ -138,6 +142,7 @@ def test_lets_observers_deregister(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_OBS_06", _TRANSMISSION],
+    scripted=True,
 )
 def test_forgets_who_resets(cell: CoapCell) -> None:
     """After a notification was rejected with a reset no other one comes."""
@@ -154,6 +159,7 @@ def test_forgets_who_resets(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_OBS_10", _REGISTER],
+    scripted=True,
 )
 def test_goes_on_after_an_ordinary_get(cell: CoapCell) -> None:
     """A GET without Observe, with a token of its own, does not end an observation."""
@@ -171,6 +177,7 @@ def test_goes_on_after_an_ordinary_get(cell: CoapCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_OBS_07", _NOTIFY],
+    scripted=True,
 )
 def test_tells_observers_that_a_resource_is_gone(cell: CoapCell) -> None:
     """When an observed resource is deleted, its observers are sent a notification with an error code."""
@@ -186,6 +193,7 @@ def test_tells_observers_that_a_resource_is_gone(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_OBS_11", _TRANSMISSION, _TYPES],
+    scripted=True,
     timer=4.0,
     deadline=34.0,
 )
@@ -211,6 +219,7 @@ def test_repeats_a_notification_that_was_lost(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=[_REGISTER],
+    scripted=True,
 )
 def test_takes_a_second_registration_for_the_same(cell: CoapCell) -> None:
     """Who registers again with the same token is notified once of each change, not twice."""

@@ -22,6 +22,7 @@ _SLOW = 4.0
     requirement=Requirement.SHOULD,
     consequence=Consequence.DUPLICATE,
     spec=[_DUPLICATES],
+    scripted=True,
 )
 def test_runs_a_repeated_request_once(cell: CoapCell) -> None:
     """A confirmable request that comes twice is acknowledged twice, alike, and reaches the application once."""
@@ -41,6 +42,7 @@ def test_runs_a_repeated_request_once(cell: CoapCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.DUPLICATE,
     spec=[_DUPLICATES],
+    scripted=True,
 )
 def test_runs_a_repeated_non_confirmable_request_once(cell: CoapCell) -> None:
     """A request that asks for no acknowledgement, and comes twice, reaches the application once."""

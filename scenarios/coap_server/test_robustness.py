@@ -23,6 +23,7 @@ _UNKNOWN = 65001
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_FORMAT],
+    scripted=True,
 )
 def test_ignores_what_is_no_coap(cell: CoapCell, spoil: str) -> None:
     """A datagram that is too short, or of another version, is ignored without an answer."""
@@ -47,6 +48,7 @@ def test_ignores_what_is_no_coap(cell: CoapCell, spoil: str) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_FORMAT, _TYPES],
+    scripted=True,
 )
 def test_rejects_an_error_of_format(cell: CoapCell, spoil: str) -> None:
     """A confirmable message whose format is wrong is rejected with a reset."""
@@ -71,6 +73,7 @@ def test_rejects_an_error_of_format(cell: CoapCell, spoil: str) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_CRITICAL],
+    scripted=True,
 )
 def test_refuses_an_unknown_critical_option(cell: CoapCell) -> None:
     """A confirmable request with a critical option that the server does not know is answered 4.02."""
@@ -86,6 +89,7 @@ def test_refuses_an_unknown_critical_option(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_TYPES],
+    scripted=True,
 )
 def test_passes_empty_messages_over(cell: CoapCell) -> None:
     """An acknowledgement, a reset and a response of which the server knows nothing change nothing."""

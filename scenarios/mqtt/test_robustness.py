@@ -49,6 +49,7 @@ def _expect_once(cell: MqttCell, peer: ScriptedBroker, client: MqttClient, topic
     requirement=Requirement.MUST,
     consequence=Consequence.DUPLICATE,
     spec=["MQTT-4.3.3-2"],
+    scripted=True,
     needs=[Need.SESSION],
 )
 def test_delivers_a_repeated_qos2_message_once(cell: MqttCell) -> None:
@@ -72,6 +73,7 @@ def test_delivers_a_repeated_qos2_message_once(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=["MQTT-4.3.3-2: respond to a PUBREL by sending a PUBCOMP"],
+    scripted=True,
     needs=[Need.SESSION],
 )
 def test_answers_a_repeated_pubrel(cell: MqttCell) -> None:
@@ -94,6 +96,7 @@ def test_answers_a_repeated_pubrel(cell: MqttCell) -> None:
     consequence=Consequence.HANG,
     spec=["section 4.8: handling errors"],
     also={Dialect.MQTT_5: ["section 4.13: handling errors"]},
+    scripted=True,
     needs=[Need.SESSION],
 )
 def test_survives_a_stray_acknowledgement(cell: MqttCell, kind: str) -> None:
@@ -123,6 +126,7 @@ def test_survives_a_stray_acknowledgement(cell: MqttCell, kind: str) -> None:
     consequence=Consequence.LOSS,
     spec=["section 4.2: an ordered, lossless stream of bytes"],
     also={Dialect.MQTT_5: ["section 4.2: an ordered, lossless stream of bytes"]},
+    scripted=True,
     needs=[Need.RECONNECT],
     deadline=60.0,
     timer=MqttCell.notice,
@@ -149,6 +153,7 @@ def test_delivers_nothing_of_half_a_packet(cell: MqttCell) -> None:
     consequence=Consequence.HANG,
     spec=["section 2.2.3: at most four bytes", "MQTT-4.8.0-1"],
     also={Dialect.MQTT_5: ["section 1.5.5: at most four bytes", "MQTT-4.13.1-1"]},
+    scripted=True,
     needs=[Need.RECONNECT],
     deadline=60.0,
     timer=MqttCell.notice,
@@ -176,6 +181,7 @@ def test_refuses_a_remaining_length_of_five_bytes(cell: MqttCell) -> None:
     consequence=Consequence.LOSS,
     spec=["MQTT-4.4.0-1"],
     also={Dialect.MQTT_5: ["MQTT-4.4.0-1"]},
+    scripted=True,
     needs=[Need.RECONNECT, Need.RESEND],
     deadline=150.0,
     timer=RECOVERY,

@@ -122,6 +122,7 @@ def test_goes_on_when_its_window_was_full(cell: MqttCell) -> None:
     consequence=Consequence.LOSS,
     spec=["MQTT-2.3.1-1", "MQTT-2.3.1-2"],
     also={Dialect.MQTT_5: ["MQTT-2.2.1-3"]},
+    scripted=True,
     needs=[Need.SESSION],
     deadline=240.0,
 )

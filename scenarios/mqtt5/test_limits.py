@@ -166,6 +166,7 @@ def test_sends_no_topic_alias_above_the_maximum(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.3.2-10", "section 3.3.2.3.4: topic alias"],
+    scripted=True,
     capability="limits",
 )
 def test_resolves_a_topic_alias(cell: MqttCell) -> None:
@@ -215,6 +216,7 @@ def _limits(**values: int) -> Properties:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.2.2-11"],
+    scripted=True,
     capability="limits",
 )
 def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
@@ -233,6 +235,7 @@ def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.2.2-14"],
+    scripted=True,
     capability="limits",
 )
 def test_retains_nothing_where_the_server_cannot(cell: MqttCell) -> None:
@@ -268,6 +271,7 @@ def _expect_few_under_way(cell: MqttCell, server: ScriptedBroker, connection: in
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.3.4-7", "MQTT-4.9.0-1", "MQTT-4.9.0-2"],
+    scripted=True,
     capability="limits",
     needs=[Need.SESSION],
     deadline=60.0,
@@ -304,6 +308,7 @@ def test_has_no_more_under_way_than_the_server_takes(cell: MqttCell, qos: int) -
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=["MQTT-3.3.4-7", "MQTT-4.9.0-1"],
+    scripted=True,
     capability="limits",
     needs=[Need.RECONNECT, Need.RESEND],
     deadline=90.0,
@@ -325,6 +330,7 @@ def test_sends_no_more_again_than_the_server_takes(cell: MqttCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.HANG,
     spec=["section 3.2.2.3.3: a Protocol Error to have the value 0", "section 4.13.1: the client SHOULD close"],
+    scripted=True,
     capability="limits",
     needs=[Need.SESSION],
     deadline=60.0,

@@ -108,6 +108,7 @@ def test_tells_the_client_id_that_the_broker_made_up(cell: MqttCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["MQTT-3.1.2-21", "MQTT-3.2.2-21"],
+    scripted=True,
     capability="sessions",
     deadline=40.0,
     timer=_SILENCE,

@@ -42,6 +42,7 @@ def _meet(
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_GREETING, _METADATA, _FRAMING],
+    scripted=True,
 )
 def test_talks_to_a_peer_of_zmtp_3(cell: ZmtpCell, minor: int) -> None:
     """Greeting, metadata and frames are as ZMTP 3.0 and 3.1 have them.
@@ -79,6 +80,7 @@ def test_talks_to_a_peer_of_zmtp_3(cell: ZmtpCell, minor: int) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_SUBSCRIBE_30, _SUBSCRIBE_31],
+    scripted=True,
 )
 def test_subscribes_as_the_peers_version_has_it(cell: ZmtpCell, minor: int) -> None:
     """A subscription is a message that begins with 1 where a side speaks ZMTP 3.0, and a command where both speak 3.1.
@@ -104,6 +106,7 @@ def test_subscribes_as_the_peers_version_has_it(cell: ZmtpCell, minor: int) -> N
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_PING],
+    scripted=True,
     features=["ping"],
 )
 def test_answers_ping(cell: ZmtpCell) -> None:
@@ -123,6 +126,7 @@ def test_answers_ping(cell: ZmtpCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.SECURITY,
     spec=[_METADATA, "https://github.com/erickt/rust-zmq/pull/288"],
+    scripted=True,
 )
 def test_takes_strange_metadata(cell: ZmtpCell) -> None:
     """A property that nobody knows, with a value that is no text, does no harm."""
@@ -148,6 +152,7 @@ def test_takes_strange_metadata(cell: ZmtpCell) -> None:
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=[_GREETING],
+    scripted=True,
 )
 def test_survives_a_peer_that_speaks_otherwise(cell: ZmtpCell, said: bytes) -> None:
     """Whoever speaks no ZMTP, or asks for another mechanism, does no harm to the next one who connects."""
@@ -170,6 +175,7 @@ def test_survives_a_peer_that_speaks_otherwise(cell: ZmtpCell, said: bytes) -> N
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["http://api.zeromq.org/4-3:zmq-setsockopt (ZMQ_HANDSHAKE_IVL)"],
+    scripted=True,
     timer=2.0,
 )
 def test_gives_a_silent_peer_up(cell: ZmtpCell) -> None:

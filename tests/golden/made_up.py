@@ -68,7 +68,7 @@ SCENARIOS = (
         MQTT, "deliver", "receives_large_payloads", Level.EXTENDED, details="First part.\n\nSecond part.", timer=3.0
     ),
     _scenario(MQTT, "recover", "resumes_a_session", needs=(Need.SESSION,), requirement=Requirement.SHOULD),
-    _scenario(MQTT, "recover", "notices_a_silent_broker", Level.ROBUSTNESS),
+    _scenario(MQTT, "recover", "notices_a_silent_broker", Level.ROBUSTNESS, scripted="harness/peers/mqtt.py"),
     _scenario(Dialect.MQTT_5, "connect", "sends_user_properties"),
     _scenario(KAFKA, "produce", "produces"),
     _scenario(KAFKA, "produce", "produces_large_records", Level.EXTENDED),
@@ -96,6 +96,7 @@ CRATES = (
         kind=Kind.CODEC,
         dialects=(MQTT, KAFKA),
         package="the-codec",
+        codec_source="https://docs.example.org/codec",
         version="0.1.0",
         licence="MIT",
         may_be_unreachable="its source is on one site alone",
@@ -151,11 +152,18 @@ RUN = RunInfo(
     )
     * 2,
     builds={
-        "published-mqtt-one": {"repository": "https://github.com/example/mqtt-one", "newer": f"1.3.0 {SCRIPT}"},
+        "published-mqtt-one": {
+            "repository": "https://github.com/example/mqtt-one",
+            "newer": f"1.3.0 {SCRIPT}",
+            "dependencies": 113,
+            "last_release": f"1.3.0 {SCRIPT}",
+            "last_released": "2026-03-01",
+        },
         "build-mqtt-one": {"lock_sha256": "ab" * 32},
         "vetted-codec": {
             "settings": [
-                {"name": "limit", "value": "1 MiB", "default": "10 KiB", "source": "https://docs.example.org/l"}
+                {"name": "limit", "value": "1 MiB", "default": "10 KiB", "source": "https://docs.example.org/l"},
+                {"name": "pause", "value": "1 s", "default": "none", "source": "", "dialects": ["kafka"]},
             ],
             "assembled": ["publish"],
         },
@@ -175,7 +183,15 @@ def evidence_of(cell: CellKey, attempt: int) -> tuple[Evidence, ...]:
     """What an attempt left; `write_evidence` makes the files."""
     folder = f"evidence/{cell}".replace("[", "-").replace("]", "") + f"/{attempt}"
     kinds = (("broker log", "broker.log"), ("capture", "capture.pcapng"), ("transcript", "transcript.txt"))
-    return tuple(Evidence(kind, f"{folder}/{name}", hashlib.sha256(b"").hexdigest()) for kind, name in kinds)
+    digests = {kind: hashlib.sha256(_content(cell, kind)).hexdigest() for kind, _ in kinds}
+    return tuple(Evidence(kind, f"{folder}/{name}", digests[kind]) for kind, name in kinds)
+
+
+def _content(cell: CellKey, kind: str) -> bytes:
+    """What a file of an attempt says; the broker's log has nothing of some cells."""
+    if kind == "broker log" and cell.scenario in ("receives_large_payloads", "notices_a_silent_broker"):
+        return b""
+    return f"first line\n{HOSTILE}\nlast line of {kind}\n".encode()
 
 
 def _result(cell: CellKey, verdict: Verdict, observed: str = "", wanted: str = "", **more: object) -> CellResult:
@@ -307,7 +323,9 @@ STATEMENT = Statement(
 )
 PLAN = Plan(CRATES, LINES, SCENARIOS, _planned(), EXPECTATIONS, CLAIMS, BASELINE, (PROBE,), (STATEMENT,))
 #: The day after the run.
-PUBLISHED = Publication(datetime.date(2026, 11, 23), "https://iot.example.org/matrix")
+PUBLISHED = Publication(
+    datetime.date(2026, 11, 23), "https://iot.example.org/matrix", "https://git.example.org/iotyet/blob/0f0f"
+)
 
 
 def _oracle() -> OracleRecord:
@@ -344,4 +362,4 @@ def write_evidence(folder: Path) -> None:
             for evidence in attempt.evidence:
                 path = folder / evidence.path
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"first line\n{HOSTILE}\nlast line of {evidence.kind}\n", encoding="utf-8")
+                path.write_bytes(_content(result.key, evidence.kind))

@@ -51,20 +51,20 @@ def test_red_cell_with_an_expectation(snapshot: SnapshotAssertion) -> None:
     row = _row("mqtt-one")
     group, cell = _cell(row, lambda cell: cell.key.scenario == "receives")
     transcript = "\n".join(f"line {number} {made_up.HOSTILE}" for number in range(60))
-    assert asdict(cell_context(MATRIX, row, group, cell, transcript)) == snapshot
+    assert asdict(cell_context(MATRIX, row, group, cell, made_up.PUBLISHED, transcript)) == snapshot
 
 
 def test_cell_with_a_malformed_frame(snapshot: SnapshotAssertion) -> None:
     row = _row("mqtt-one")
     group, cell = _cell(row, lambda cell: cell.key.scenario == "sends_user_properties")
     assert cell.verdict is Verdict.FAIL
-    assert asdict(cell_context(MATRIX, row, group, cell)) == snapshot
+    assert asdict(cell_context(MATRIX, row, group, cell, made_up.PUBLISHED)) == snapshot
 
 
 def test_flaky_cell(snapshot: SnapshotAssertion) -> None:
     row = _row("mqtt-one")
     group, cell = _cell(row, lambda cell: cell.result.flaky)
-    assert asdict(cell_context(MATRIX, row, group, cell)) == snapshot
+    assert asdict(cell_context(MATRIX, row, group, cell, made_up.PUBLISHED)) == snapshot
 
 
 def test_markdown(snapshot: SnapshotAssertion) -> None:

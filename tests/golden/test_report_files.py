@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from rich.console import Console
 from benchmarks import render
 from harness.matrix import build
 from harness.model import Role, Verdict
+from harness.paths import ROOT
 from harness.report import console, html, junit, markdown, results_json, write
 from harness.store import RunFolder
 from tests.golden import made_up
@@ -105,6 +107,74 @@ def test_what_means_harm_is_shown_as_text(report: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt; red" in page
     assert "last line of transcript" in page
     assert "last line of broker log" not in page
+
+
+def _section(page: str, heading: str) -> str:
+    """What a page has under a heading, up to the next one of the same rank."""
+    return page.split(f">{heading}</h2>", 1)[1].split("<h2", 1)[0]
+
+
+def test_a_cells_page_has_the_clause_beside_what_is_expected(report: Path) -> None:
+    page = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert '<a href="https://docs.example.org/spec#3.3"' in _section(page, "Expected")
+
+
+def test_a_cells_page_says_first_how_to_compare_it(report: Path) -> None:
+    page = (report / "cell/mqtt-one/connects-1/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    commands = re.findall(r"<code>(.*?)</code>", _section(page, "Run it again"))
+    assert commands[0] == "iotyet reproduce &#39;mqtt-3.1.1/connects[1]/mqtt-one@1.2.3/mosquitto@2.0&#39;"
+    assert commands[1].startswith("pytest ")
+
+
+def test_a_cells_page_says_that_no_broker_answered(report: Path) -> None:
+    page = (report / "cell/mqtt-one/notices_a_silent_broker/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "scripted peer met the crate here, and not mosquitto@2.0" in page
+    assert '<a href="https://git.example.org/iotyet/blob/0f0f/harness/peers/mqtt.py"' in page
+    assert "found running" not in page
+    other = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "scripted peer" not in other
+    found = {cell["id"]: cell["scripted"] for cell in json.loads((report / "results.json").read_text())["cells"]}
+    assert found["mqtt-3.1.1/notices_a_silent_broker/mqtt-one@1.2.3/mosquitto@2.0"] == "harness/peers/mqtt.py"
+    assert found["mqtt-3.1.1/receives/mqtt-one@1.2.3/mosquitto@2.0"] == ""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("receives_large_payloads", "broker log: no line of the broker names this cell"),
+        ("notices_a_silent_broker", "broker log: no broker took part"),
+    ],
+)
+def test_an_empty_log_is_said_and_not_linked(report: Path, scenario: str, said: str) -> None:
+    page = (report / f"cell/mqtt-one/{scenario}/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert said in page
+    assert "broker.log" not in page
+    other = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "broker.log" in other
+
+
+def test_a_reason_without_a_cell_leads_to_its_source(report: Path) -> None:
+    retired, codec = "https://github.com/example/mqtt-one", "https://docs.example.org/codec"
+    index = (report / "index.html").read_text(encoding="utf-8")
+    reasons = index.split('<a href="crate/mqtt-one/index.html">', 1)[1].split('class="why"', 1)[1]
+    assert re.findall(r'href="(.*?)"', reasons)[0] == retired
+    for crate, source in (("mqtt-one", retired), ("codec", codec)):
+        page = (report / f"crate/{crate}/index.html").read_text(encoding="utf-8")
+        assert f'Source: <a href="{source}"' in page
+
+
+def test_every_page_names_the_limits_and_how_to_dispute_them(report: Path, tmp_path: Path) -> None:
+    files = ("docs/limits.md", "docs/for-authors.md")
+    for path in report.rglob("*.html"):
+        footer = path.read_text(encoding="utf-8").split("<footer>", 1)[1]
+        for file in files:
+            assert f'<a href="https://git.example.org/iotyet/blob/0f0f/{file}"' in footer, path
+            assert (ROOT / file).is_file()
+    write(RunFolder(tmp_path), MATRIX, replace(made_up.PUBLISHED, source_url=""))
+    footer = (tmp_path / "index.html").read_text(encoding="utf-8").split("<footer>", 1)[1]
+    for file in files:
+        assert file in footer
+        assert f'{file}"' not in footer, "nobody knows where it is"
 
 
 def test_no_page_asks_another_site(report: Path) -> None:

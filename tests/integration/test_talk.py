@@ -344,6 +344,7 @@ def test_an_honest_probe_is_trusted(start: Start) -> None:
         ("takes-anything", r"did not refuse the operation op_[0-9a-f]{8}, which nobody knows"),
         ("ignores-fields", r"did not refuse the field field_[0-9a-f]{8} of \w+, which nobody knows"),
         ("claims-strange-operations", r"claims operations that WIRE.md does not have: teleport"),
+        ("sets-what-it-does-not-speak", r"has settings for dialects that the probe lacks: mqtt-5"),
         ("ignores-end", r"did not exit after its standard input ended; status 0 within"),
         ("ends-badly", r"exited with status 3 after its standard input ended"),
         ("old-wire", r"speaks wire version 0, the harness 1"),

@@ -150,7 +150,9 @@ def test_a_retired_crate_is_retired_however_well_it_works() -> None:
 
 
 def test_a_codec_has_a_caveat() -> None:
-    assert _only(_matrix(crate=replace(CRATE, kind=Kind.CODEC))).recommendation is Recommendation.WITH_CAVEATS
+    advice = _only(_matrix(crate=replace(CRATE, kind=Kind.CODEC, codec_source="https://example.org/codec")))
+    assert advice.recommendation is Recommendation.WITH_CAVEATS
+    assert [reason.source for reason in advice.reasons] == ["https://example.org/codec"]
 
 
 def test_other_settings_are_a_caveat() -> None:
@@ -266,6 +268,9 @@ def test_every_combination(
     matrix = _matrix(*asked, line=NEW if is_maintained else OLD, flaky=flaky)
     advice = _only(matrix)
     assert advice.reasons
+    assert all(reason.cells or reason.source for reason in advice.reasons) or not any(
+        lv is Level.CORE for lv, *_ in cells
+    )
     assert all(reason.text for reason in (*advice.reasons, *advice.limits))
     known = {cell.key for cell in matrix.cells}
     assert all(set(reason.cells) <= known for reason in (*advice.reasons, *advice.limits))

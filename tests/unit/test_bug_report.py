@@ -32,7 +32,7 @@ def test_it_says_what_maintainers_need() -> None:
         "- mosquitto 2.0.22",
         "- set by its user: max_packet_size = 1 MiB",
         "- the reference client passes the same against the same broker",
-        "pytest 'scenarios/test.py::test_receives[mqtt-one]'",
+        "iotyet reproduce mqtt-3.1.1/receives/mqtt-one@1.2.3/mosquitto@2.0",
         "first\nlast line",
     ):
         assert part in text
@@ -55,6 +55,13 @@ def test_a_cause_is_named_only_where_it_is_known_of_this_cell() -> None:
 
 def test_a_transcript_cannot_end_its_own_block() -> None:
     assert _text("receives", excerpt="a\n````\nb").count("`````") == 2
+
+
+def test_a_scripted_peer_is_not_called_a_broker() -> None:
+    text = _text("notices_a_silent_broker")
+    assert "- this project's scripted peer (harness/peers/mqtt.py), in the place of mosquitto@2.0\n" in text
+    assert "- the reference client passes the same against the same scripted peer\n" in text
+    assert "2.0.22" not in text
 
 
 @pytest.mark.parametrize(("scenario", "crate"), [("connects", "mqtt-one"), ("reports_a_wrong_password", "codec")])

@@ -121,6 +121,7 @@ def test_the_example_is_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key", "problem"),
     [
+        ('kind = "client"', 'kind = "codec"', "crate[0] (one).codec_source", "is missing; a codec has a page"),
         ('kind = "client"', 'kind = "client"\ncolour = "red"', "crate[0] (one).colour", "is no known key; see docs/"),
         ('licence = "MIT"\n', "", "crate[0] (one).licence", "is missing"),
         (

@@ -24,7 +24,7 @@ def _where(red: bool) -> tuple[Row, Group, Cell]:
 
 
 def _told(red: bool, before: Seen | None) -> list[str]:
-    about = cell_context(MATRIX, *_where(red), before=before).about
+    about = cell_context(MATRIX, *_where(red), made_up.PUBLISHED, before=before).about
     return [fact.text for fact in about if fact.label == "Failing since"]
 
 

@@ -249,6 +249,13 @@ def test_settings_of_the_probe_are_told(bench: StubBench) -> None:
     assert result.options == ("inflight = 1 (default 100, docs)",)
 
 
+@pytest.mark.parametrize(("dialects", "told"), [([], True), ([MQTT], True), ([Dialect.MQTT_5], False)])
+def test_a_setting_of_another_dialect_is_not_told(bench: StubBench, dialects: list[str], told: bool) -> None:
+    bench.settings = [Setting(name="inflight", value="1", default="100", source="docs", dialects=dialects)]
+    result, _ = _measure(bench, {})
+    assert bool(result.options) is told
+
+
 # -- features -----------------------------------------------------------------------------------------
 
 WILL = replace(CRATE, unsupported=(Sourced("will", "the crate has no will", "https://example.org"),))
@@ -472,6 +479,29 @@ def test_a_control_that_needs_more_than_a_third_of_the_deadline_is_told(
     assert result.verdict is verdict
     if verdict is Verdict.BROKEN:
         assert result.reason.startswith(f"the scenario's deadline is too tight: the control took {now - timer:.1f} s")
+
+
+@pytest.mark.parametrize(
+    ("declared", "meets", "verdict"),
+    [
+        ("", False, Verdict.PASS),
+        ("", True, Verdict.BROKEN),
+        ("peer.py", False, Verdict.BROKEN),
+        ("peer.py", True, Verdict.PASS),
+    ],
+)
+def test_a_scenario_with_a_scripted_peer_says_so(
+    bench: StubBench, declared: str, meets: bool, verdict: Verdict
+) -> None:
+    """Otherwise its cells would be shown as if the broker had answered, or a broker's as if it had not."""
+    question = Question(KEY, replace(SCENARIO, scripted=declared), CRATE, LINE)
+    result = measure(cast(Bench, bench), question, lambda cell: cell.meet_script() if meets else None)
+    assert result.verdict is verdict
+
+
+def test_a_crate_that_fails_before_it_meets_the_script_is_not_excused(bench: StubBench) -> None:
+    result, _ = _measure(bench, {"mqttc": [FAILS]}, scenario=replace(SCENARIO, scripted="peer.py"), control=None)
+    assert result.verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("lag", [0.5, 2.5])

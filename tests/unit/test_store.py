@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from harness.errors import HarnessFault, UsageError
 from harness.model import Attempt, CellKey, CellResult, Change, Dialect, Evidence, Verdict
 from harness.store import Plan, RunFolder, RunInfo, all_runs, decode_cell, encode_cell
+from tests.golden import made_up
 
 
 def _cell(name: str, reason: str = "as stated") -> CellResult:
@@ -157,3 +159,13 @@ def test_any_cell_survives_the_round_trip_as_one_line(cell: CellResult) -> None:
     line = encode_cell(cell)
     assert "\n" not in line
     assert decode_cell(line) == cell
+
+
+def test_a_plan_from_before_scripted_peers_were_declared_is_still_read(folder: RunFolder) -> None:
+    folder.write_plan(made_up.PLAN)
+    file = folder.path / "plan.json"
+    old = json.loads(file.read_text())
+    for scenario in old["scenarios"]:
+        del scenario["scripted"]
+    file.write_text(json.dumps(old))
+    assert {scenario.scripted for scenario in folder.read_plan().scenarios} == {""}

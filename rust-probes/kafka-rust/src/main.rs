@@ -55,6 +55,7 @@ fn main() -> ExitCode {
             value: "Kafka",
             default: "None",
             source: BUILDER,
+            dialects: &[],
         }],
         assembled: &[],
     };

@@ -72,6 +72,7 @@ fn info() -> Info {
             value: "2",
             default: "1",
             source: "docs",
+            dialects: &["mqtt-3.1.1"],
         }],
         assembled: &["publish"],
     }
@@ -114,7 +115,7 @@ fn hello_stands_beside_re() {
         [json!({
             "re": 1, "wire": 1, "crate": "loopback", "version": "1.2.3", "dialects": ["mqtt-3.1.1"],
             "ops": ["connect", "publish", "subscribe", "unsubscribe", "wait"],
-            "settings": [{"name": "set_max_packet_size", "value": "2", "default": "1", "source": "docs"}],
+            "settings": [{"name": "set_max_packet_size", "value": "2", "default": "1", "source": "docs", "dialects": ["mqtt-3.1.1"]}],
             "assembled": ["publish"],
         })]
     );

@@ -34,6 +34,8 @@ pub struct Setting {
     pub default: &'static str,
     /// The crate's documentation of the option.
     pub source: &'static str,
+    /// The dialects that it is set in; empty for all that the probe speaks.
+    pub dialects: &'static [&'static str],
 }
 
 /// What went wrong; `WIRE.md` says what each code means.

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             value: "2 MiB",
             default: "256 KiB",
             source: "https://docs.rs/rumqtt/0.31.0/rumqtt/mqttoptions/struct.MqttOptions.html#method.set_max_packet_size",
+            dialects: &[],
         }],
         assembled: &[],
     };
