@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness import matrix, report
-from harness.cli.group import cli, print_matrix, say
+from harness.cli.group import BASE_URL, cli, print_matrix, published, say
 from harness.errors import HarnessFault, UsageError
 from harness.shards import Part, merge
 from harness.store import RunFolder
@@ -20,8 +20,9 @@ from harness.store import RunFolder
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A folder that is not there yet."
 )
+@BASE_URL
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
-def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool) -> int:
+def merge_shards(shards: tuple[Path, ...], out: Path, base_url: str, tolerate_unreachable: bool) -> int:
     """Make one run of the folders that `iotyet run --shard` made, with its report.
 
     The cells of a missing shard are not run. Exits as `iotyet run` does; with 3 where a shard is missing and all else
@@ -29,6 +30,7 @@ def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool
 
     Example: iotyet merge shard-1 shard-2 --out reports/runs/merged
     """
+    publication = published(base_url)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already; name a new folder")
     folders = [RunFolder(path.resolve()) for path in shards]
@@ -56,5 +58,5 @@ def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool
     target.write_run(info)
     built = replace(unfinished, run=info)
     print_matrix(built)
-    say(f"report: {report.write(target, built)}")
+    say(f"report: {report.write(target, built, publication)}")
     return code
