@@ -20,6 +20,7 @@ from harness.cli import (
     reporting,
     reproducing,
     running,
+    showing,
     upkeep,
 )
 from harness.cli.group import FAULT, INTERRUPTED, USAGE, cli
@@ -35,6 +36,7 @@ COMMANDS = (
     merging,
     comparing,
     reproducing,
+    showing,
     guiding,
     listing,
 )
