@@ -52,13 +52,16 @@ class Question:
     #: No expectation is about this version of the crate: what is red there is no news.
     is_open: bool = False
     reproduce: str = ""
+    #: How many attempts there are at least, where the crate can be asked at all.
+    repeat: int = 1
 
 
 def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     """Measure one cell.
 
-    An unexpected red is tried again on a fresh broker, and the worst attempt counts. A red that stays is handed to the
-    control on the same broker: where that does not pass either, the cell says nothing about the crate.
+    An unexpected red is tried again on a fresh broker, and the worst attempt counts; so it does where more attempts are
+    asked for. A red that stays is handed to the control on the same broker: where that does not pass either, the cell
+    says nothing about the crate.
     """
     known = known_before(question.scenario, question.crate, question.line)
     if known is not None:
@@ -73,9 +76,11 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
             version = peer.version if peer else ""
             options = _options(bench, question.crate) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
-            if attempts[0].verdict.is_red and not _is_expected(question.expectation, attempts[0]) and peer:
-                peer = stack.enter_context(_peer(bench, question, fresh=True))
-                attempts.append(attempt(bench, question, question.crate, peer, body, "2"))
+            while peer and _is_tried_again(question, attempts):
+                if question.scenario.own_broker or _is_doubtful(question, attempts[-1]):
+                    stack.close()  # one broker at a time
+                    peer = stack.enter_context(_peer(bench, question, fresh=True))
+                attempts.append(attempt(bench, question, question.crate, peer, body, str(len(attempts) + 1)))
             if _worst(attempts).verdict.is_red and question.control and peer:
                 if question.scenario.own_broker:
                     peer = stack.enter_context(_peer(bench, question, fresh=True))
@@ -86,6 +91,17 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
         observed = f"the harness failed: {type(error).__name__}: {error}"
         attempts.append(Attempt(Verdict.BROKEN, "", observed, 0.0))
     return _result(question, attempts, control, version, options)
+
+
+def _is_tried_again(question: Question, attempts: list[Attempt]) -> bool:
+    last = attempts[-1]
+    if not (last.verdict.is_red or last.verdict is Verdict.PASS):
+        return False
+    return len(attempts) < question.repeat or (len(attempts) == 1 and _is_doubtful(question, last))
+
+
+def _is_doubtful(question: Question, outcome: Attempt) -> bool:
+    return outcome.verdict.is_red and not _is_expected(question.expectation, outcome)
 
 
 def known_before(scenario: Scenario, crate: Crate, line: BrokerLine | None = None) -> Attempt | None:

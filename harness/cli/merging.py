@@ -10,7 +10,8 @@ import click
 
 from harness import matrix, report
 from harness.cli.group import BASE_URL, cli, print_matrix, published, say
-from harness.errors import HarnessFault, UsageError
+from harness.cli.placing import need_new
+from harness.errors import HarnessFault
 from harness.shards import Part, merge
 from harness.store import RunFolder
 
@@ -31,8 +32,7 @@ def merge_shards(shards: tuple[Path, ...], out: Path, base_url: str, tolerate_un
     Example: iotyet merge shard-1 shard-2 --out reports/runs/merged
     """
     publication = published(base_url)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already; name a new folder")
+    need_new(out)
     folders = [RunFolder(path.resolve()) for path in shards]
     parts = [
         Part(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle()) for folder in folders
