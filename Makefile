@@ -21,9 +21,14 @@ lint: python ## Formatting, lints and types, of Python and Rust
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/python -m harness.wire.document --check
+	$(BIN)/zizmor --quiet --offline .
 	@if cargo fmt --version >/dev/null 2>&1; then \
 	  for probe in rust-probes/*/Cargo.toml; do cargo fmt --check --manifest-path $$probe || exit 1; done; \
 	else echo "iotyet: cargo fmt is not installed, so the probes' formatting was not checked: rustup component add rustfmt" >&2; fi
+
+.PHONY: actionlint
+actionlint: ## Lints of the workflows; needs Go, which builds the linter once
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .PHONY: clippy
 clippy: ## Lints of the probes; compiles every dependency once

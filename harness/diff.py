@@ -63,6 +63,11 @@ _CHANCE = re.compile(r"'[^']*'|\"[^\"]*\"|[\w.:-]*\d[\w.:-]*|\b[0-9a-f]{8,}\b")
 _REPEATED = re.compile(r"(\b[\w #]+)(?:, \1)+(?![\w #])")
 
 
+def lasting(text: str) -> list[str]:
+    """The parts of a reason that are the same when the same thing is observed again, the longest first."""
+    return sorted((part.strip(" ,;:()") for part in _CHANCE.split(text)), key=len, reverse=True)
+
+
 def snapshot(matrix: Matrix) -> Snapshot:
     """A run in short."""
     run = matrix.run

@@ -14,6 +14,9 @@ from harness.errors import ConfigError
 from harness.model import NO_PEER, CellKey, Dialect, Expectation, Verdict
 from harness.paths import ROOT
 
+#: What the reason of an expectation begins with whose cause nobody has looked up yet.
+TODO = "TODO"
+
 
 class _Expect(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -91,6 +94,11 @@ def unmatched(expectations: Mapping[CellKey, Expectation], planned: Iterable[Cel
     """Expectations for cells that no full run has."""
     known = set(planned)
     return [expectation for key, expectation in expectations.items() if key not in known]
+
+
+def unexplained(expectations: Iterable[Expectation]) -> list[Expectation]:
+    """Expectations whose cause nobody has looked up."""
+    return [e for e in expectations if e.reason.lstrip().upper().startswith(TODO)]
 
 
 def overdue(expectations: Iterable[Expectation], today: datetime.date) -> list[Expectation]:

@@ -52,14 +52,17 @@ class Question:
     #: No expectation is about this version of the crate: what is red there is no news.
     is_open: bool = False
     reproduce: str = ""
+    #: How many attempts there are at least, where the crate can be asked at all.
+    repeat: int = 1
 
 
 def measure(bench: Bench, question: Question, body: Body) -> CellResult:
     """Measure one cell.
 
-    What is unexpectedly red is tried again on a fresh broker, and the worst attempt counts. So is what says nothing,
-    because the fault was ours: there the second attempt counts alone. A red that stays is handed to the control on the
-    same broker: where that does not pass either, the cell says nothing about the crate.
+    What is unexpectedly red is tried again on a fresh broker, and the worst attempt counts, as it does where more
+    attempts are asked for. What says nothing, because the fault was ours, is tried again as well: there the later
+    attempt counts alone. A red that stays is handed to the control on the same broker: where that does not pass
+    either, the cell says nothing about the crate.
     """
     known = known_before(question.scenario, question.crate, question.line)
     if known is not None:
@@ -74,9 +77,11 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
             version = peer.version if peer else ""
             options = _options(bench, question.crate, question.scenario.dialect) if peer else ()
             attempts.append(attempt(bench, question, question.crate, peer, body, "1"))
-            if peer and _deserves_another(question, attempts[0]):
-                peer = stack.enter_context(_peer(bench, question, fresh=True))
-                attempts.append(attempt(bench, question, question.crate, peer, body, "2"))
+            while peer and _is_tried_again(question, attempts):
+                if question.scenario.own_broker or _is_doubtful(question, attempts[-1]):
+                    stack.close()  # one broker at a time
+                    peer = stack.enter_context(_peer(bench, question, fresh=True))
+                attempts.append(attempt(bench, question, question.crate, peer, body, str(len(attempts) + 1)))
             if _worst(attempts).verdict.is_red and question.control and peer:
                 if question.scenario.own_broker:
                     peer = stack.enter_context(_peer(bench, question, fresh=True))
@@ -87,6 +92,18 @@ def measure(bench: Bench, question: Question, body: Body) -> CellResult:
         observed = f"the harness failed: {type(error).__name__}: {error}"
         attempts.append(Attempt(Verdict.BROKEN, "", observed, 0.0))
     return _result(question, attempts, control, version, options)
+
+
+def _is_tried_again(question: Question, attempts: list[Attempt]) -> bool:
+    last = attempts[-1]
+    if not (last.verdict.is_red or last.verdict in (Verdict.PASS, Verdict.BROKEN)):
+        return False
+    return len(attempts) < question.repeat or (len(attempts) == 1 and _is_doubtful(question, last))
+
+
+def _is_doubtful(question: Question, outcome: Attempt) -> bool:
+    unexpected = outcome.verdict.is_red and not _is_expected(question.expectation, outcome)
+    return unexpected or outcome.verdict is Verdict.BROKEN
 
 
 def known_before(scenario: Scenario, crate: Crate, line: BrokerLine | None = None) -> Attempt | None:
@@ -216,11 +233,6 @@ def _result(
         options=options,
         reproduce=question.reproduce,
     )
-
-
-def _deserves_another(question: Question, outcome: Attempt) -> bool:
-    unexpected = outcome.verdict.is_red and not _is_expected(question.expectation, outcome)
-    return unexpected or outcome.verdict is Verdict.BROKEN
 
 
 def _telling(attempts: list[Attempt]) -> list[Attempt]:

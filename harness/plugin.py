@@ -69,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--broker", action="append", default=[], metavar="NAME[@LINE]", help="only this broker")
     group.addoption("--cell", default="", metavar="ID", help="only this cell, named by its id or its page's address")
     group.addoption("--shard", default="", metavar="I/N", help="only this part of the run; parts are by crate")
+    group.addoption("--repeat", type=int, default=1, metavar="N", help="attempts at each cell; the worst counts")
     group.addoption("--iotyet-run", metavar="DIR", help="write into this run, which the caller began")
     group.addoption("--iotyet-resume", action="store_true", help="leave out what that run has measured")
 
@@ -150,7 +151,10 @@ class ScenarioPlugin:
             return
         try:
             self._session = RunSession.begin(
-                self._profile, " ".join(self._config.invocation_params.args), str(self._shard or "")
+                self._profile,
+                " ".join(self._config.invocation_params.args),
+                str(self._shard or ""),
+                self._config.getoption("repeat"),
             )
         except IotyetError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -285,6 +289,7 @@ class ScenarioPlugin:
             control_expectation=self._control_expectation(key, control),
             is_open=spec.crate.role is Role.VERSION and (key.crate, key.crate_version) not in self._expected_versions,
             reproduce=f"pytest '{item.nodeid}'",
+            repeat=self._config.getoption("repeat"),
         )
         own = {name: value for name, value in item.callspec.params.items() if name != "cell"}
         with turn(self._folder.path / "leases", pool_of(scenario)):

@@ -42,7 +42,9 @@ class RunSession:
         self._before = folder.read_run().seconds
 
     @classmethod
-    def begin(cls, profile: Profile, selection: str, shard: str = "", reports: Path = REPORTS) -> RunSession:
+    def begin(
+        cls, profile: Profile, selection: str, shard: str = "", repeat: int = 1, reports: Path = REPORTS
+    ) -> RunSession:
         """Start a new run.
 
         Raises:
@@ -55,7 +57,7 @@ class RunSession:
         folder = RunFolder(reports / "runs" / name)
         try:
             folder.evidence.mkdir(parents=True)
-            folder.write_run(_header(name, profile, selection, shard))
+            folder.write_run(_header(name, profile, selection, shard, repeat))
         except OSError as error:
             lock.release()
             raise HarnessFault(f"{folder.path} cannot be made: {error.strerror}") from error
@@ -137,13 +139,14 @@ class RunSession:
         return completed
 
 
-def _header(name: str, profile: Profile, selection: str, shard: str) -> RunInfo:
+def _header(name: str, profile: Profile, selection: str, shard: str, repeat: int) -> RunInfo:
     return RunInfo(
         id=name,
         started=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}",
         profile=profile,
         selection=selection,
         shard=shard,
+        repeat=repeat,
         commit=_output(["git", "-C", str(ROOT), "rev-parse", "HEAD"]),
         dirty=bool(_output(["git", "-C", str(ROOT), "status", "--porcelain"])),
         host={"os": _operating_system(), "arch": platform.machine(), "cpus": str(os.cpu_count() or 0)},

@@ -130,6 +130,7 @@ def _compared(one: Part, other: Part) -> Iterable[tuple[str, object, object]]:
         yield f"the {name.replace('_', ' ')}", getattr(one.info, name), getattr(other.info, name)
     yield "the compiler", one.info.tools.get("rustc", ""), other.info.tools.get("rustc", "")
     yield "the architecture", one.info.host.get("arch", ""), other.info.host.get("arch", "")
+    yield "the number of attempts", str(one.info.repeat), str(other.info.repeat)
     for name in ("crates", "lines", "scenarios", "expectations", "claims"):
         yield f"the plan's list of {name}", getattr(one.plan, name), getattr(other.plan, name)
     cells = [[(cell.key, cell.shard, cell.node) for cell in part.plan.cells] for part in (one, other)]

@@ -40,6 +40,8 @@ class RunInfo:
     harness_version: str
     #: Which part of a run in several parts this is, as `2/3`; empty where it is a whole one.
     shard: str = ""
+    #: Attempts at each cell that were asked for.
+    repeat: int = 1
     seconds: float = 0.0
     exit: int | None = None
     phases: dict[str, float] = field(default_factory=dict)

@@ -14,12 +14,14 @@ from harness.cli import (
     checking,
     comparing,
     creating,
+    expecting,
     guiding,
     listing,
     merging,
     reporting,
     reproducing,
     running,
+    showing,
     upkeep,
 )
 from harness.cli.group import FAULT, INTERRUPTED, USAGE, cli
@@ -31,10 +33,12 @@ COMMANDS = (
     running,
     checking,
     creating,
+    expecting,
     reporting,
     merging,
     comparing,
     reproducing,
+    showing,
     guiding,
     listing,
 )

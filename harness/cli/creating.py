@@ -31,7 +31,10 @@ _DIALECTS = [dialect.value for dialect in Dialect if dialect is not Dialect.PACK
 
 @cli.group()
 def new() -> None:
-    """Make something new: a probe with its entry in the catalogue."""
+    """Make something new: a probe with its entry in the catalogue.
+
+    Example: iotyet new crate tmq --dialect zmtp
+    """
 
 
 @new.command("crate")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 
 import click
 from rich.console import Console
 
 from harness import matrix
+from harness.errors import UsageError
 from harness.matrix import Matrix
 from harness.report import console as console_report
+from harness.report.publication import Publication
 from harness.store import RunFolder
 
 #: Columns that the printed matrix needs.
@@ -29,6 +32,28 @@ def matrix_of(folder: RunFolder) -> Matrix:
         UsageError: it is no run's, or not a whole one.
     """
     return matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle())
+
+
+#: Where a report will be read, for its badges; `published` checks it.
+BASE_URL = click.option(
+    "--base-url", default="", metavar="URL", help="Where the report will be published, for its badges."
+)
+
+SOURCE_URL = click.option(
+    "--source-url", default="", metavar="URL", help="Where this project's files of that commit are; pages link them."
+)
+
+
+def published(base_url: str, source_url: str) -> Publication:
+    """A report that is made today, for these addresses; empty where one is not known.
+
+    Raises:
+        UsageError: one is no address of a site.
+    """
+    for address in (base_url, source_url):
+        if address and not address.startswith(("https://", "http://")):
+            raise UsageError(f"{address} is no address of a site; it begins with https://")
+    return Publication(datetime.datetime.now(datetime.UTC).date(), base_url, source_url)
 
 
 def print_matrix(built: Matrix) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from harness import matrix, report
-from harness.cli.group import cli, print_matrix, say
-from harness.errors import HarnessFault, UsageError
+from harness.cli.group import BASE_URL, SOURCE_URL, cli, print_matrix, published, say
+from harness.cli.placing import need_new
+from harness.errors import HarnessFault
 from harness.shards import Part, merge
 from harness.store import RunFolder
 
@@ -20,8 +21,12 @@ from harness.store import RunFolder
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A folder that is not there yet."
 )
+@BASE_URL
+@SOURCE_URL
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
-def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool) -> int:
+def merge_shards(
+    shards: tuple[Path, ...], out: Path, base_url: str, source_url: str, tolerate_unreachable: bool
+) -> int:
     """Make one run of the folders that `iotyet run --shard` made, with its report.
 
     The cells of a missing shard are not run. Exits as `iotyet run` does; with 3 where a shard is missing and all else
@@ -29,8 +34,8 @@ def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool
 
     Example: iotyet merge shard-1 shard-2 --out reports/runs/merged
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already; name a new folder")
+    publication = published(base_url, source_url)
+    need_new(out)
     folders = [RunFolder(path.resolve()) for path in shards]
     parts = [
         Part(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle()) for folder in folders
@@ -56,5 +61,5 @@ def merge_shards(shards: tuple[Path, ...], out: Path, tolerate_unreachable: bool
     target.write_run(info)
     built = replace(unfinished, run=info)
     print_matrix(built)
-    say(f"report: {report.write(target, built)}")
+    say(f"report: {report.write(target, built, publication)}")
     return code

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import click
 
 from harness import report
-from harness.cli.group import cli, matrix_of, say
+from harness.cli.group import BASE_URL, SOURCE_URL, cli, matrix_of, published, say
+from harness.cli.placing import OUT, need_new, place
 from harness.errors import UsageError
 from harness.oracle.batch import judge_run
 from harness.paths import REPORTS
 from harness.report import markdown
-from harness.report.publication import Publication
 from harness.store import RunFolder
 from harness.wellformed import WireVerdict
 
@@ -39,22 +38,26 @@ def judge_again(runs: tuple[Path, ...]) -> None:
 @cli.command("report")
 @click.argument("runs", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--commit-matrix", is_flag=True, help="Also write reports/MATRIX.md.")
-@click.option("--base-url", default="", metavar="URL", help="Where the report will be published, for its badges.")
-@click.option(
-    "--source-url", default="", metavar="URL", help="Where this project's files of that commit are; pages link them."
-)
-def make_report(runs: tuple[Path, ...], commit_matrix: bool, base_url: str, source_url: str) -> None:
-    """Make the report of finished runs again, from their cells.
+@BASE_URL
+@SOURCE_URL
+@OUT
+def make_report(runs: tuple[Path, ...], commit_matrix: bool, base_url: str, source_url: str, out: Path | None) -> None:
+    """Make the report of finished runs again, from their cells; in the run's own folder where no other is named.
 
     Example: iotyet report reports/latest
     """
-    for address in (base_url, source_url):
-        if address and not address.startswith(("https://", "http://")):
-            raise UsageError(f"{address} is no address of a site; it begins with https://")
-    published = Publication(datetime.datetime.now(datetime.UTC).date(), base_url, source_url)
+    publication = published(base_url, source_url)
+    if out is not None:
+        if len(runs) > 1:
+            raise UsageError(
+                f"{out} takes one run with its evidence; name one, or make each run's report in its own folder"
+            )
+        need_new(out)
     for path in runs:
         folder = RunFolder(path.resolve())
         built = matrix_of(folder)
-        click.echo(report.write(folder, built, published))
+        if out is not None:
+            folder = place(folder, out)
+        click.echo(report.write(folder, built, publication))
         if commit_matrix:
             (REPORTS / "MATRIX.md").write_text(markdown.render(built), encoding="utf-8")

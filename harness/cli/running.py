@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,12 +14,14 @@ from typing import Any
 
 import click
 import pytest
+from _pytest.mark.expression import Expression  # what pytest itself reads -k with; it has no public name
 
 from harness import expectations, matrix, report, snapshot
 from harness.authors import load_statements
 from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
 from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
+from harness.cli.placing import OUT, need_new, place
 from harness.errors import AttemptError, UsageError
 from harness.matrix import EXIT_UNMEASURED
 from harness.model import BrokerLine, Crate, Profile, Role
@@ -52,9 +56,18 @@ _CELL_LIMIT = 3600
     "--shard", default="", metavar="I/N", help="Only this part of the run; `iotyet merge` puts parts together."
 )
 @click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Attempts at each cell: the worst counts, and where they differ it is flaky. Builds are not repeated.",
+)
+@click.option(
     "--resume", is_flag=True, help="Go on with the newest run: what it did not get to, and what it could not measure."
 )
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
+@OUT
 def run(
     crates: tuple[str, ...],
     expression: str,
@@ -62,8 +75,10 @@ def run(
     profile: str,
     jobs: int | None,
     shard: str,
+    repeat: int,
     resume: bool,
     tolerate_unreachable: bool,
+    out: Path | None,
 ) -> int:
     """Measure cells and write the report.
 
@@ -72,8 +87,10 @@ def run(
 
     Example: iotyet run rumqttc -k qos2
     """
-    asked = Asked(crates, Profile(profile), expression, broker, jobs, shard, resume)
-    return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable))
+    if out is not None:
+        need_new(out)
+    asked = Asked(crates, Profile(profile), expression, broker, jobs, shard, resume, repeat)
+    return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable, out=out))
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,8 @@ class Asked:
     #: Which part of the run, as `2/3`; empty for all of it.
     shard: str = ""
     resume: bool = False
+    #: Attempts at each cell at least.
+    repeat: int = 1
 
     @property
     def selection(self) -> str:
@@ -106,6 +125,7 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
     Raises:
         UsageError: something is asked for that there is not.
     """
+    _understand(asked.expression)
     picked = pick_crates(load_crates(), asked.crates)
     lines = pick_lines(load_peers(), asked.broker, asked.profile)
     expectations.load(SCENARIOS)
@@ -125,9 +145,10 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
         wanted = tuple(crate for crate in wanted if owners[crate.id] == part.number)
     if asked.resume:
         session = RunSession.resume()
-        asked = replace(asked, profile=Profile(session.folder.read_run().profile))
+        begun = session.folder.read_run()
+        asked = replace(asked, profile=Profile(begun.profile), repeat=begun.repeat)
     else:
-        session = RunSession.begin(asked.profile, asked.selection, asked.shard)
+        session = RunSession.begin(asked.profile, asked.selection, asked.shard, asked.repeat)
     code: int | None = FAULT
     try:
         # With an expression nobody knows yet what is needed: then the cells start it.
@@ -135,7 +156,8 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
             _start_ahead(session, *_missing(session.folder))
         elif not asked.expression:
             _start_ahead(session, wanted, lines)
-        with session.phase("cells"):
+        # pytest's progress is no data.
+        with session.phase("cells"), contextlib.redirect_stdout(sys.stderr):
             pytest_code = pytest.main(_pytest_arguments(session, asked))
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
         if pytest_code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
@@ -155,6 +177,21 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
     if code == EXIT_UNMEASURED:
         say("`iotyet run --resume` measures again what could not be measured")
     return code or 0
+
+
+def _understand(expression: str) -> None:
+    """Say so where pytest will not understand an expression: its workers would end without a word.
+
+    Raises:
+        UsageError: it will not.
+    """
+    try:
+        Expression.compile(expression)
+    except SyntaxError as error:
+        raise UsageError(
+            f"-k {expression!r}, column {error.offset}: {error.msg}; expected names, `and`, `or`, `not` and "
+            "parentheses, such as -k 'connects and not mqtt-5'; --broker takes mosquitto@2.0"
+        ) from error
 
 
 def need_cargo() -> None:
@@ -212,6 +249,7 @@ def _pytest_arguments(session: RunSession, asked: Asked) -> list[str]:
     arguments += [f"--crate={name}" for name in asked.crates] + [f"--broker={name}" for name in asked.broker]
     arguments += ["-k", asked.expression] if asked.expression else []
     arguments += [f"--shard={asked.shard}"] if asked.shard else []
+    arguments += [f"--repeat={asked.repeat}"] if asked.repeat > 1 else []
     arguments += ["--iotyet-resume"] if asked.resume else []
     return arguments
 
@@ -233,7 +271,7 @@ def complete(
     return built, report.write(folder, built), code
 
 
-def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: bool) -> int:
+def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: bool, out: Path | None) -> int:
     """Write the report, print the matrix, and return the exit code."""
     built, index, code = complete(session, interrupted, tolerate_unreachable=tolerate_unreachable)
     latest = REPORTS / "latest"
@@ -241,5 +279,7 @@ def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: boo
     latest.symlink_to(session.folder.path.relative_to(REPORTS), target_is_directory=True)
     print_matrix(built)
     shown = latest / index.name
+    if out is not None and not interrupted:
+        shown = report.write(place(session.folder, out), built)
     say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code

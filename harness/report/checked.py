@@ -102,7 +102,7 @@ def of_row(matrix: Matrix, row: Row, package: Package, whole: Matrix | None) -> 
         crate=row.crate.id,
         package=package,
         identity=_outcome(row, "is_what_the_guide_links") if row.crate.guide_link else "",
-        advice=tuple(_spoken(advice, row) for advice in advise_row(row, matrix.lines)),
+        advice=tuple(spoken(advice, row) for advice in advise_row(row, matrix.lines)),
         beside_run=f"{whole.run.id}, profile {whole.run.profile}" if whole else "",
         beside=tuple(_neighbours(whole, row.crate.dialects)) if whole else (),
     )
@@ -128,7 +128,8 @@ def _outcome(row: Row, scenario: str) -> str:
     return "pass" if cell.verdict is Verdict.PASS else one_line(f"{cell.verdict}: {cell.result.reason}", 400)
 
 
-def _spoken(advice: Advice, row: Row) -> Spoken:
+def spoken(advice: Advice, row: Row) -> Spoken:
+    """An advice with what is said about the cells that it follows from."""
     counts = Counter(cell.verdict for cell in row.cells if cell.key.dialect is advice.dialect)
     numbers = [f"{counts[verdict]} {look_of(verdict).word}" for verdict in Verdict if counts[verdict]]
     return Spoken(
@@ -150,8 +151,8 @@ def _neighbours(whole: Matrix, dialects: Iterable[Dialect]) -> Iterable[Neighbou
     advices = advise(whole)
     decisions = {decision.dialect: decision_line(decision) for decision in decide(advices)}
     for dialect in dialects:
-        spoken = [advice for advice in advices if advice.dialect is dialect and advice.crate.role is Role.LISTED]
-        listed = tuple((label(advice.crate), advice.recommendation) for advice in spoken)
+        own = [advice for advice in advices if advice.dialect is dialect and advice.crate.role is Role.LISTED]
+        listed = tuple((label(advice.crate), advice.recommendation) for advice in own)
         yield Neighbour(dialect, listed, decisions.get(dialect, ""))
 
 
@@ -166,10 +167,8 @@ def as_json(checked: Checked) -> str:
 def as_text(checked: Checked) -> str:
     """For people; reads the same without colour."""
     lines = [checked.crate, "", *(f"  {name:<13} {text}" for name, text in _facts(checked) if text)]
-    for spoken in checked.advice:
-        lines += ["", f"{DIALECTS[spoken.dialect]}: {spoken.advice}", *_reasons(spoken.reasons)]
-        lines += ["  known beside that:", *_reasons(spoken.limits)] if spoken.limits else []
-        lines += [f"  what would change it: {_change(spoken)}", f"  cells: {spoken.cells}"]
+    for one in checked.advice:
+        lines += ["", *advice_lines(one)]
     if not checked.advice:
         dialects = ", ".join(dialect for dialect in Dialect if dialect is not Dialect.PACKAGE)
         lines += ["", "unknown: no probe", f"  `{checked.next_command}` makes one; DIALECT is one of {dialects}"]
@@ -181,6 +180,17 @@ def as_text(checked: Checked) -> str:
     if not checked.beside_run:
         lines += ["", "What the guide lists beside it is not known: `iotyet run` measures every crate."]
     return "\n".join(lines)
+
+
+def advice_lines(one: Spoken) -> Iterable[str]:
+    """An advice with its reasons, for people."""
+    yield f"{DIALECTS[one.dialect]}: {one.advice}"
+    yield from _reasons(one.reasons)
+    if one.limits:
+        yield "  known beside that:"
+        yield from _reasons(one.limits)
+    yield f"  what would change it: {_change(one)}"
+    yield f"  cells: {one.cells}"
 
 
 def _facts(checked: Checked) -> Sequence[tuple[str, str]]:
@@ -217,8 +227,8 @@ def _reasons(reasons: Iterable[Said]) -> Iterable[str]:
             yield f"      {shown}"
 
 
-def _change(spoken: Spoken) -> str:
-    if spoken.advice is Recommendation.RECOMMENDED:
+def _change(one: Spoken) -> str:
+    if one.advice is Recommendation.RECOMMENDED:
         return "a core cell that turns red, or any other of what the rules ask"
-    what = "this reason" if len(spoken.reasons) == 1 else f"these {len(spoken.reasons)} reasons"
-    return f"without {what} it would be {spoken.otherwise}"
+    what = "this reason" if len(one.reasons) == 1 else f"these {len(one.reasons)} reasons"
+    return f"without {what} it would be {one.otherwise}"

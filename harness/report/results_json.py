@@ -28,11 +28,11 @@ def document(matrix: Matrix) -> shape.Results:
         run=shape.Run.model_validate(matrix.run).model_copy(
             update={"baseline": matrix.baseline.run if matrix.baseline else None}
         ),
-        crates=tuple(_crate(row, recorded(matrix.run, row.crate), advices) for row in matrix.rows),
+        crates=tuple(crate_entry(row, recorded(matrix.run, row.crate), advices) for row in matrix.rows),
         brokers=tuple(brokers(matrix.run.brokers)),
         scenarios=tuple(shape.ScenarioEntry.model_validate(scenario) for scenario in matrix.scenarios),
         defects=tuple(_defect(defect) for defect in matrix.defects),
-        cells=tuple(_cell(cell) for cell in matrix.cells),
+        cells=tuple(cell_entry(cell) for cell in matrix.cells),
         claims=tuple(_claim(judged) for judged in judge(matrix, advices)),
         oracle=dict(matrix.sources),
     )
@@ -68,7 +68,8 @@ def decisive(result: CellResult) -> Attempt | None:
     return candidates[-1] if candidates else None
 
 
-def _crate(row: Row, known: Recorded, advices: Iterable[Advice]) -> shape.CrateEntry:
+def crate_entry(row: Row, known: Recorded, advices: Iterable[Advice]) -> shape.CrateEntry:
+    """A crate as data, with the advices of `advices` that are about it."""
     crate, summary = row.crate, row.summary
     return shape.CrateEntry(
         name=crate.name,
@@ -154,7 +155,8 @@ def _defect(defect: Defect) -> shape.DefectEntry:
     )
 
 
-def _cell(cell: Cell) -> shape.CellEntry:
+def cell_entry(cell: Cell) -> shape.CellEntry:
+    """A cell as data."""
     key, result = cell.key, cell.result
     broker, _, line = key.peer.partition("@")
     peerless = key.peer == NO_PEER

@@ -100,6 +100,7 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Profile", run.profile),
         ("Arguments", run.selection),
         ("Shard", run.shard),
+        ("Attempts", f"{run.repeat} at each cell" if run.repeat > 1 else ""),
         ("Compiler", run.tools.get("rustc", "")),
         ("Peers", ", ".join(dict.fromkeys(ran))),
         ("Machine", host),

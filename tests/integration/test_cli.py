@@ -76,6 +76,8 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     ("arguments", "message"),
     [
         (("run", "mqttc@nine"), "'nine' is no version; expected mqttc@MAJOR.MINOR.PATCH, such as mqttc@0.1.4"),
+        (("run", "-k", "a@b"), "-k 'a@b', column 2: unexpected character \"@\"; expected names, `and`, `or`"),
+        (("run", "--out", "docs"), "docs is there already; name a new folder"),
         (("run", "--shard", "4/3"), "--shard is '4/3'; expected I/N, as 1/3, 2/3 and 3/3 for a run in three parts"),
         (("run", "--shard", "1/99"), "99 shards are too many for "),
         (("run", "--shard", "1/2", "--resume"), "an interrupted shard goes on with `iotyet run --resume` alone"),
@@ -96,6 +98,8 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     ],
     ids=[
         "version",
+        "expression",
+        "out",
         "shard",
         "shards",
         "shard resumed",
@@ -176,9 +180,14 @@ def test_an_expression_selects_what_it_matches_and_a_probe_that_speaks_no_json_i
             '\n[[crate]]\nname = "babbler"\nrole = "control"\nkind = "client"\ndialects = ["mqtt-3.1.1"]\n'
             f'package = "paho-mqtt"\nversion = "2.0.0"\nlicence = "MIT"\ncommand = ["sh", "{probe}"]\n'
         )
-    run = small.iotyet("run", "babbler", "paho", "-k", "qos2", "-j", "1")
+    run = small.iotyet("run", "babbler", "paho", "-k", "qos2", "-j", "1", "--repeat", "2")
     assert run.returncode == 3, run.stdout + run.stderr
     assert "`iotyet run --resume` measures again what could not be measured" in run.stderr
+    assert "1 passed" in run.stderr, "pytest's progress is no data"
+    assert "1 passed" not in run.stdout
+    assert run.stdout.lstrip().startswith("MQTT 3.1.1")
+    attempts = {cell.key.crate: len(cell.attempts) for cell in small.run.read_cells()}
+    assert attempts == {"paho": 2, "babbler": 1}, "what could not be asked is not asked again"
     assert small.verdicts() == {"publishes[qos2] of paho": "pass", "publishes[qos2] of babbler": "broken"}
     assert small.selected() == set(small.verdicts())
     assert len(small.run.read_plan().cells) == 9, "the rest is in the matrix too, as not run"

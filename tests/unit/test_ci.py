@@ -93,6 +93,35 @@ def test_a_shard_without_outcome_fails_and_one_that_differs_does_not(tmp_path: P
     assert (folder / "shard").is_dir() is (outcome == 0)
 
 
+@pytest.mark.parametrize(("code", "outcome"), [(0, 0), (1, 0), (3, 0), (2, 2), (4, 4), (5, 5)])
+def test_there_is_a_report_to_publish_where_cells_differ(tmp_path: Path, code: int, outcome: int) -> None:
+    folder = _fake(tmp_path, f'echo "the matrix"; echo "$@" > asked; exit {code}')
+    (folder / "shards/shard-1").mkdir(parents=True)
+    (folder / "shards/shard-2").mkdir()
+    ran = _run(folder, "report", "https://example.org/matrix", "https://example.org/source")
+    assert (ran.returncode, ran.stdout) == (outcome, f"code={code}\n" if outcome == 0 else "")
+    addresses = "--base-url https://example.org/matrix --source-url https://example.org/source"
+    merged = f"merge --tolerate-unreachable {addresses} --out site"
+    assert (folder / "asked").read_text(encoding="utf-8") == f"{merged} shards/shard-1 shards/shard-2\n"
+
+
+def test_a_red_report_is_published_and_the_job_is_red() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    report, publish = jobs["report"], jobs["publish"]
+    by_id = {step.get("id"): number for number, step in enumerate(report["steps"])}
+    last = report["steps"][-1]
+    # Without a status function in the condition, a job is skipped where one that it needs has failed.
+    assert publish["needs"] == "report"
+    assert "!cancelled() && needs.report.outputs.pages != '' &&" in publish["if"]
+    assert report["outputs"]["pages"] == "${{ steps.pages.outputs.artifact_id }}"
+    assert by_id["merge"] < by_id["pages"] < len(report["steps"]) - 1
+    assert "actions/upload-pages-artifact@" in report["steps"][by_id["pages"]]["uses"]
+    assert last["env"]["CODE"] == "${{ steps.merge.outputs.code }}"
+    assert ".ci/report " in report["steps"][by_id["merge"]]["run"]
+    for code in (0, 1, 3):
+        assert subprocess.run(["bash", "-ec", last["run"]], env={"CODE": str(code)}, timeout=60).returncode == code
+
+
 @pytest.mark.parametrize("code", [0, 1, 3])
 def test_an_author_gets_the_exit_code_and_the_summary(tmp_path: Path, code: int) -> None:
     folder = _fake(tmp_path, f"echo 'two cells are fixed'; exit {code}")

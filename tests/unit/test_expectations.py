@@ -121,6 +121,8 @@ def test_the_real_files_are_for_known_crates_and_lines() -> None:
     """Which of their scenarios exist is asked of a real collection, in tests/integration/test_cli.py."""
     ids = {crate.id for crate in covered(load_crates(), Profile.FULL)}
     peers = {line.id for line in load_peers() if Profile.FULL.covers(line.profile)} | {NO_PEER}
-    for key in expectations.load(SCENARIOS):
+    known = expectations.load(SCENARIOS)
+    assert expectations.unexplained(known.values()) == []
+    for key in known:
         assert f"{key.crate}@{key.crate_version}" in ids, str(key)
         assert key.peer in peers, str(key)

@@ -379,6 +379,31 @@ def test_a_scenario_that_hurts_its_broker_gets_one_of_its_own_for_each_attempt(b
     assert asked == ["mqttc on own1", "mqttc on own2", "paho on own3"]
 
 
+def test_every_attempt_that_is_asked_for_is_made_and_the_worst_counts(bench: StubBench) -> None:
+    result, asked = _measure(bench, {"mqttc": [None, None, FAILS, None]}, repeat=4)
+    assert [item.verdict for item in result.attempts] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.PASS]
+    assert (result.verdict, result.flaky, result.control) == (Verdict.FAIL, True, Verdict.PASS)
+    # After a red that nobody expects, the next attempt has a fresh broker.
+    assert asked == ["mqttc on shared"] * 3 + ["mqttc on own1", "paho on own1"]
+    assert len({item.evidence[0].path for item in result.attempts}) == 4
+
+
+def test_attempts_that_agree_are_not_flaky(bench: StubBench) -> None:
+    result, asked = _measure(bench, {"mqttc": [FAILS]}, repeat=3, expectation=_expectation())
+    assert (len(result.attempts), result.flaky, result.change) == (3, False, Change.AS_EXPECTED)
+    assert asked == ["mqttc on shared"] * 3 + ["paho on shared"]
+
+
+def test_what_cannot_be_asked_is_not_asked_again(bench: StubBench) -> None:
+    result, _ = _measure(bench, {"mqttc": [NotWritten("not written")]}, repeat=5)
+    assert [item.verdict for item in result.attempts] == [Verdict.NOT_RUN]
+
+
+def test_each_attempt_that_hurts_its_broker_has_one_of_its_own(bench: StubBench) -> None:
+    _, asked = _measure(bench, {"mqttc": [None]}, repeat=3, scenario=replace(SCENARIO, own_broker=True))
+    assert asked == ["mqttc on own1", "mqttc on own2", "mqttc on own3"]
+
+
 def test_a_package_cell_has_no_peer_no_second_attempt_and_no_control(bench: StubBench) -> None:
     failure = BuildFailed("error[E0001] in x (lib.rs:1): no", expected="it compiles")
     scenario = replace(SCENARIO, dialect=Dialect.PACKAGE)

@@ -147,7 +147,8 @@ def test_the_command_makes_a_folder_with_evidence_and_report(
         names.append(str(folder.path))
     iotyet = command_line(monkeypatch, capsys)
     out = tmp_path / "merged"
-    status, shown, err = iotyet("merge", *names, "--out", str(out))
+    base = "https://example.org/matrix"
+    status, shown, err = iotyet("merge", *names, "--out", str(out), "--base-url", base)
     assert "iotyet: shard 3/3 is missing: its cells are not run" in err
     assert "Mqtt One" in shown
     merged = RunFolder(out)
@@ -155,6 +156,9 @@ def test_the_command_makes_a_folder_with_evidence_and_report(
     assert any(cell.wire for cell in built.cells)
     assert status == merged.read_run().exit == matrix.exit_code(built, interrupted=False)
     assert sorted(path.name for path in merged.evidence.iterdir()) == ["of-1", "of-2"]
-    assert (out / "index.html").is_file()
+    assert f"{base}/badge/mqtt-one.svg" in (out / "crate/mqtt-one/index.html").read_text(encoding="utf-8")
     status, _, err = iotyet("merge", *names, "--out", str(out))
     assert (status, err) == (2, f"iotyet: {out} is there already; name a new folder\n")
+    status, _, err = iotyet("merge", *names, "--out", str(tmp_path / "other"), "--base-url", "example.org")
+    assert (status, err) == (2, "iotyet: example.org is no address of a site; it begins with https://\n")
+    assert not (tmp_path / "other").exists()
