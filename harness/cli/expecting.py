@@ -16,7 +16,7 @@ import pytest
 
 from harness import expectations
 from harness.catalog import load_toml
-from harness.cli.group import cli, matrix_of, say
+from harness.cli.group import FORMAT, cli, matrix_of, say
 from harness.errors import HarnessFault
 from harness.matrix import EXIT_DIFFERS, EXIT_OK, Cell, Matrix
 from harness.model import CellKey, Dialect, Expectation, Profile
@@ -50,7 +50,7 @@ def expect() -> None:
 
 @expect.command("check")
 @click.option("--run", "run_folder", type=_RUN, metavar="DIR", help="Also say what this run shows otherwise.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@FORMAT
 def check(run_folder: Path | None, form: str) -> int:
     """Say which expectations are for no cell, unexplained or to be looked at again; measures nothing.
 

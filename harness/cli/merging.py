@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness import matrix, report
-from harness.cli.group import BASE_URL, cli, print_matrix, published, say
+from harness.cli.group import BASE_URL, FORMAT, cli, print_outcome, published, say
 from harness.cli.placing import need_new
 from harness.errors import HarnessFault
 from harness.shards import Part, merge
@@ -22,8 +22,9 @@ from harness.store import RunFolder
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A folder that is not there yet."
 )
 @BASE_URL
+@FORMAT
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
-def merge_shards(shards: tuple[Path, ...], out: Path, base_url: str, tolerate_unreachable: bool) -> int:
+def merge_shards(shards: tuple[Path, ...], out: Path, base_url: str, form: str, tolerate_unreachable: bool) -> int:
     """Make one run of the folders that `iotyet run --shard` made, with its report.
 
     The cells of a missing shard are not run. Exits as `iotyet run` does; with 3 where a shard is missing and all else
@@ -57,6 +58,7 @@ def merge_shards(shards: tuple[Path, ...], out: Path, base_url: str, tolerate_un
     info = replace(whole.info, exit=code)
     target.write_run(info)
     built = replace(unfinished, run=info)
-    print_matrix(built)
-    say(f"report: {report.write(target, built, publication)}")
+    index = report.write(target, built, publication)
+    print_outcome(built, index, form)
+    say(f"report: {index}")
     return code
