@@ -228,6 +228,10 @@ def test_collecting_starts_nothing_and_every_expectation_is_for_a_cell(checkout:
     assert any("test_connects[paho-mqtt-python@" in node for node in nodes)
     known = expectations.load(REAL_SCENARIOS)
     assert [str(key) for key in known if not any(_is_node_of(key, node) for node in nodes)] == []
+    held = checkout.iotyet("expect", "check", env=traps.env)
+    assert (held.returncode, held.stdout) == (0, ""), held.stdout + held.stderr
+    assert f"iotyet: all {len(known)} expectations hold" in held.stderr
+    assert (traps.called, checkout.runs) == ([], [])
 
 
 def _is_node_of(key: CellKey, node: str) -> bool:
