@@ -236,6 +236,10 @@ class ScenarioPlugin:
         if self._folder is not None and not self._folder.has_plan():
             self._folder.write_plan(self._plan(self._planned, set(session.items)))
 
+    def planned(self) -> frozenset[CellKey]:
+        """Every cell that was collected, selected or not."""
+        return frozenset(cell_key(item) for item in self._planned)
+
     def _is_selected(self, item: pytest.Item) -> bool:
         spec = _spec(item)
         if spec.crate.id not in self._selected_crates:

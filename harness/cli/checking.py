@@ -13,7 +13,7 @@ import click
 from harness.catalog import load_crates, pick_crates
 from harness.cli.authoring import check_path
 from harness.cli.bisecting import check_range
-from harness.cli.group import cli, matrix_of, say
+from harness.cli.group import FORMAT, cli, matrix_of, say
 from harness.cli.running import Asked, complete, measure, need_cargo
 from harness.errors import Unavailable, UsageError
 from harness.matrix import EXIT_UNMEASURED, Matrix, Row
@@ -42,7 +42,7 @@ from harness.store import all_runs
 )
 @click.option("--against", default="", metavar="VERSION", help="Compare with it; `published`, the newest, by default.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Workers, as `iotyet run` has them.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@FORMAT
 def check(
     crate: str,
     profile: str,

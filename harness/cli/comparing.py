@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness import snapshot as snapshots
-from harness.cli.group import cli, matrix_of, say
+from harness.cli.group import FORMAT, cli, matrix_of, say
 from harness.diff import Kind, compare, snapshot
 from harness.errors import UsageError
 from harness.matrix import EXIT_DIFFERS, EXIT_OK
@@ -25,7 +25,7 @@ _RUN = click.Path(path_type=Path)
 @cli.command("diff")
 @click.argument("before", metavar="A", type=_RUN)
 @click.argument("after", metavar="B", type=_RUN)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@FORMAT
 def show_diff(before: Path, after: Path, form: str) -> int:
     """Say what changed from A to B, each the folder of a run or a baseline's file.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import json
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -34,6 +37,8 @@ def matrix_of(folder: RunFolder) -> Matrix:
     return matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle())
 
 
+#: For people or for programs, of every command that has data to give.
+FORMAT = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 #: Where a report will be read, for its badges; `published` checks it.
 BASE_URL = click.option(
     "--base-url", default="", metavar="URL", help="Where the report will be published, for its badges."
@@ -62,6 +67,23 @@ def print_matrix(built: Matrix) -> None:
     # A narrow table would lose columns; a long line that wraps loses nothing.
     console.width = max(console.width, _CONSOLE_WIDTH)
     console.print(console_report.render(built))
+
+
+def print_outcome(built: Matrix, index: Path, form: str) -> None:
+    """Print the matrix, or for programs where its results are and how many cells are not as expected."""
+    if form == "text":
+        print_matrix(built)
+        return
+    outcome = {
+        "run": built.run.id,
+        "exit": built.run.exit,
+        "results": str(index.with_name("results.json")),
+        "report": str(index),
+        "selected": built.selected,
+        "measured": sum(cell.measured for cell in built.cells),
+        **{field.name: len(getattr(built.changes, field.name)) for field in fields(built.changes)},
+    }
+    click.echo(json.dumps(outcome, indent=1))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from harness.catalog import load_crates, load_guide_links
-from harness.cli.group import cli, matrix_of, say
+from harness.cli.group import FORMAT, cli, matrix_of, say
 from harness.errors import UsageError
 from harness.guide.check import check
 from harness.guide.links import is_html, links_of
@@ -32,7 +34,8 @@ def guide() -> None:
 
 @guide.command("check")
 @_PAGE
-def check_page(page: Path) -> int:
+@FORMAT
+def check_page(page: Path, form: str) -> int:
     """Say which crate links of a page have no entry, and which entries it no longer has.
 
     FILE is Markdown, or HTML where its name ends so. Exits with 0 where both agree and 1 where they differ.
@@ -40,8 +43,11 @@ def check_page(page: Path) -> int:
     Example: iotyet guide check index.md
     """
     found = list(check(links_of(page.name, _read(page)), load_crates(), load_guide_links()))
-    for line in found:
-        click.echo(line)
+    if form == "json":
+        click.echo(json.dumps([asdict(difference) for difference in found], indent=1))
+    else:
+        for difference in found:
+            click.echo(difference)
     if not found:
         say(f"every crate that {page} links has an entry, and it links every crate that is listed")
     return EXIT_DIFFERS if found else EXIT_OK

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from harness.catalog import load_crates, load_peers
-from harness.cli.group import cli
+from harness.cli.group import FORMAT, cli
 from harness.errors import UsageError
 from harness.model import Role
 from harness.paths import REPORTS
@@ -19,7 +19,7 @@ from harness.store import all_runs
 
 @cli.command("list")
 @click.argument("what", type=click.Choice(["crates", "newer", "brokers", "scenarios", "cells"]))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@FORMAT
 def list_things(what: str, form: str) -> None:
     """List what there is; `newer` are the releases of the crates that are newer than what is measured.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness import matrix, report
-from harness.cli.group import BASE_URL, SOURCE_URL, cli, print_matrix, published, say
+from harness.cli.group import BASE_URL, FORMAT, SOURCE_URL, cli, print_outcome, published, say
 from harness.cli.placing import need_new
 from harness.errors import HarnessFault
 from harness.shards import Part, merge
@@ -23,9 +23,10 @@ from harness.store import RunFolder
 )
 @BASE_URL
 @SOURCE_URL
+@FORMAT
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
 def merge_shards(
-    shards: tuple[Path, ...], out: Path, base_url: str, source_url: str, tolerate_unreachable: bool
+    shards: tuple[Path, ...], out: Path, base_url: str, source_url: str, form: str, tolerate_unreachable: bool
 ) -> int:
     """Make one run of the folders that `iotyet run --shard` made, with its report.
 
@@ -60,6 +61,7 @@ def merge_shards(
     info = replace(whole.info, exit=code)
     target.write_run(info)
     built = replace(unfinished, run=info)
-    print_matrix(built)
-    say(f"report: {report.write(target, built, publication)}")
+    index = report.write(target, built, publication)
+    print_outcome(built, index, form)
+    say(f"report: {index}")
     return code

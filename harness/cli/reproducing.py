@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -16,7 +17,8 @@ from harness import asked, matrix, report
 from harness import snapshot as snapshots
 from harness.asked import Asked
 from harness.catalog import load_crates, load_peers, pick_crates, pick_lines
-from harness.cli.group import FAULT, cli, matrix_of, say
+from harness.cli.group import FAULT, FORMAT, cli, matrix_of, say
+from harness.diff import Kind as DiffKind
 from harness.diff import kind_of
 from harness.errors import UsageError
 from harness.export.folder import export
@@ -41,6 +43,20 @@ class _Again:
     cell: Cell
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is said of it. `before` is how it came out last, in `where`; `differs` is null where that is the same."""
+
+    cell: str
+    now: Seen
+    expected: Verdict
+    where: str
+    before: Seen | None
+    differs: DiffKind | None
+    folder: str
+    exit: int
+
+
 @cli.command("reproduce")
 @click.argument("cell", metavar="CELL|URL")
 @click.option("--keep", is_flag=True, help="Leave the broker running until Enter is pressed.")
@@ -51,7 +67,8 @@ class _Again:
     metavar="DIR",
     help="Also write the cell as a folder that needs nothing of this project.",
 )
-def reproduce(cell: str, keep: bool, target: Path | None) -> int:
+@FORMAT
+def reproduce(cell: str, keep: bool, target: Path | None, form: str) -> int:
     """Measure one cell again, and say whether it comes out as before.
 
     CELL is the id of a cell, which names crate, version and broker line, or the address of its page in any report. It
@@ -61,25 +78,41 @@ def reproduce(cell: str, keep: bool, target: Path | None) -> int:
     Example: iotyet reproduce mqtt-3.1.1/connects/rumqttc@0.25.1/mosquitto@2.0
     """
     again = _measured(asked.parse(cell), keep)
-    key, result, now = again.cell.key, again.cell.result, Seen.of(again.cell.result)
+    key = again.cell.key
     crate = next(row.crate for row in again.matrix.rows if again.cell in row.cells)
-    click.echo(str(key))
-    click.echo(one_line(f"now: {now}", 2000))
     say(f"evidence: {again.folder.path / cell_page(crate, key)}")
     if target is not None:
         line = next((line for line in again.matrix.lines if line.id == key.peer), None)
         export(again.cell, crate, line, again.folder.path, target)
         say(f"{target}: README.md says how to play it again")
-    if result.verdict in matrix.OPEN:
-        return EXIT_UNMEASURED
-    where, before = _before(key, again.folder)
-    if before is None:
-        click.echo(f"nothing to compare with; expected of it: {result.expected or Verdict.PASS}")
-        return EXIT_OK if result.change is Change.AS_EXPECTED else EXIT_DIFFERS
-    click.echo(one_line(f"{where}: {before}", 2000))
-    kind = kind_of(before, now)
-    click.echo(f"it comes out {'the same' if kind is None else f'otherwise: {kind}'}")
-    return EXIT_OK if kind is None else EXIT_DIFFERS
+    told = _compared(again)
+    click.echo(json.dumps(asdict(told), indent=1) if form == "json" else _as_text(told))
+    return told.exit
+
+
+def _compared(again: _Again) -> _Told:
+    """How the cell came out beside how it came out last."""
+    key, result, now = again.cell.key, again.cell.result, Seen.of(again.cell.result)
+    where, before, differs = "", None, None
+    code = EXIT_UNMEASURED
+    if result.verdict not in matrix.OPEN:
+        where, before = _before(key, again.folder)
+        differs = kind_of(before, now) if before else None
+        code = EXIT_OK if differs is None else EXIT_DIFFERS
+        if before is None:
+            code = EXIT_OK if result.change is Change.AS_EXPECTED else EXIT_DIFFERS
+    expected = result.expected or Verdict.PASS
+    return _Told(str(key), now, expected, where if before else "", before, differs, str(again.folder.path), code)
+
+
+def _as_text(told: _Told) -> str:
+    lines = [told.cell, one_line(f"now: {told.now}", 2000)]
+    if told.before is not None:
+        lines.append(one_line(f"{told.where}: {told.before}", 2000))
+        lines.append(f"it comes out {'the same' if told.differs is None else f'otherwise: {told.differs}'}")
+    elif told.exit != EXIT_UNMEASURED:
+        lines.append(f"nothing to compare with; expected of it: {told.expected}")
+    return "\n".join(lines)
 
 
 def _before(key: CellKey, folder: RunFolder) -> tuple[str, Seen | None]:

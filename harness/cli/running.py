@@ -20,7 +20,7 @@ from harness import expectations, matrix, report, snapshot
 from harness.authors import load_statements
 from harness.bench import Bench
 from harness.catalog import covered, load_claims, load_crates, load_peers, pick_crates, pick_lines
-from harness.cli.group import FAULT, INTERRUPTED, cli, print_matrix, say
+from harness.cli.group import FAULT, FORMAT, INTERRUPTED, cli, print_outcome, say
 from harness.cli.placing import OUT, need_new, place
 from harness.errors import AttemptError, UsageError
 from harness.matrix import EXIT_UNMEASURED
@@ -68,6 +68,7 @@ _CELL_LIMIT = 3600
 )
 @click.option("--tolerate-unreachable", is_flag=True, help="Exit 0 where only sources that may be unreachable were.")
 @OUT
+@FORMAT
 def run(
     crates: tuple[str, ...],
     expression: str,
@@ -79,8 +80,11 @@ def run(
     resume: bool,
     tolerate_unreachable: bool,
     out: Path | None,
+    form: str,
 ) -> int:
     """Measure cells and write the report.
+
+    Prints the matrix, or as JSON where its results.json is and how many cells are not as expected.
 
     Exits with 0 where every cell is as expected, 1 where one is not, 2 for wrong usage, 3 where something could not be
     measured, 4 for a fault of the harness, 5 where nothing is selected, 130 where it was interrupted.
@@ -90,7 +94,7 @@ def run(
     if out is not None:
         need_new(out)
     asked = Asked(crates, Profile(profile), expression, broker, jobs, shard, resume, repeat)
-    return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable, out=out))
+    return measure(asked, partial(_report, tolerate_unreachable=tolerate_unreachable, out=out, form=form))
 
 
 @dataclass(frozen=True)
@@ -271,15 +275,15 @@ def complete(
     return built, report.write(folder, built), code
 
 
-def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: bool, out: Path | None) -> int:
+def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: bool, out: Path | None, form: str) -> int:
     """Write the report, print the matrix, and return the exit code."""
     built, index, code = complete(session, interrupted, tolerate_unreachable=tolerate_unreachable)
     latest = REPORTS / "latest"
     latest.unlink(missing_ok=True)
     latest.symlink_to(session.folder.path.relative_to(REPORTS), target_is_directory=True)
-    print_matrix(built)
     shown = latest / index.name
     if out is not None and not interrupted:
         shown = report.write(place(session.folder, out), built)
+    print_outcome(built, shown, form)
     say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code

@@ -10,7 +10,7 @@ import click
 
 from harness import asked
 from harness.catalog import load_crates, pick_crates
-from harness.cli.group import cli, matrix_of
+from harness.cli.group import FORMAT, cli, matrix_of
 from harness.errors import UsageError
 from harness.matrix import Cell, Matrix, Row
 from harness.model import Role
@@ -31,7 +31,7 @@ _OFFERED = 3
     metavar="DIR",
     help="Of this run; by default of the newest one that has the cell, or all of the crate.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@FORMAT
 def show(what: str, run_folder: Path | None, form: str) -> None:
     """Say what a finished run found out about a crate or a cell; nothing is measured.
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.guide.links import Link, package, place
 from harness.model import Crate, GuideLink, Role
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs at a line of the page, or about a crate; the other one is empty."""
+
+    line: int | None
+    crate: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.crate or f'line {self.line}'}: {self.text}"
 
 
 def places_of(crate: Crate) -> frozenset[str]:
@@ -24,8 +37,8 @@ def by_place(crates: Iterable[Crate]) -> Mapping[str, Crate]:
     return {where: crate for crate in ranked for where in places_of(crate)}
 
 
-def check(links: Sequence[Link], crates: Sequence[Crate], others: Iterable[GuideLink]) -> Iterator[str]:
-    """What differs, a sentence each; nothing where guide and catalogue agree.
+def check(links: Sequence[Link], crates: Sequence[Crate], others: Iterable[GuideLink]) -> Iterator[Difference]:
+    """What differs; nothing where guide and catalogue agree.
 
     Args:
         links: of the guide's page.
@@ -40,15 +53,17 @@ def check(links: Sequence[Link], crates: Sequence[Crate], others: Iterable[Guide
         if not where or where in elsewhere:
             continue
         if crate is None and namesake is not None and namesake.namesake is not None:
-            yield f"line {link.line}: {link.href} is not {namesake.name}: {namesake.namesake.reason}"
+            text = f"{link.href} is not {namesake.name}: {namesake.namesake.reason}"
+            yield Difference(link.line, "", text)
         elif crate is None:
-            yield (
-                f"line {link.line}: {link.href} has no entry in rust-probes/crates.toml: add the crate "
+            text = (
+                f"{link.href} has no entry in rust-probes/crates.toml: add the crate "
                 "(docs/adding-a-crate.md), or declare in guide/claims.toml that it is none"
             )
+            yield Difference(link.line, "", text)
         elif crate.role is Role.CANDIDATE:
-            yield f"line {link.line}: {link.href} is the candidate {crate.name}: its role is listed now"
+            yield Difference(link.line, "", f"{link.href} is the candidate {crate.name}: its role is listed now")
     linked = {place(link.href) for link in links}
     for crate in crates:
         if crate.role is Role.LISTED and not linked & places_of(crate):
-            yield f"{crate.name}: the page no longer links it; it was {crate.guide_link}"
+            yield Difference(None, crate.name, f"the page no longer links it; it was {crate.guide_link}")

@@ -162,8 +162,11 @@ def test_pytest_tells_an_unknown_crate_like_the_command_line(checkout: Checkout)
 
 
 def test_an_expression_that_matches_nothing_is_exit_5_and_starts_no_broker(small: Checkout) -> None:
-    run = small.iotyet("run", "-k", "nothing_is_called_this", "-j", "1")
+    run = small.iotyet("run", "-k", "nothing_is_called_this", "-j", "1", "--format", "json")
     assert run.returncode == 5
+    outcome = json.loads(run.stdout)
+    assert (outcome["exit"], outcome["selected"], outcome["measured"]) == (5, 0, 0)
+    assert Path(outcome["results"]).is_file()
     assert small.containers() == []
     assert small.run.read_cells() == []
 
@@ -242,6 +245,10 @@ def test_collecting_starts_nothing_and_every_expectation_is_for_a_cell(checkout:
     assert any("test_connects[paho-mqtt-python@" in node for node in nodes)
     known = expectations.load(REAL_SCENARIOS)
     assert [str(key) for key in known if not any(_is_node_of(key, node) for node in nodes)] == []
+    held = checkout.iotyet("expect", "check", env=traps.env)
+    assert (held.returncode, held.stdout) == (0, ""), held.stdout + held.stderr
+    assert f"iotyet: all {len(known)} expectations hold" in held.stderr
+    assert (traps.called, checkout.runs) == ([], [])
 
 
 def _is_node_of(key: CellKey, node: str) -> bool:
@@ -346,8 +353,11 @@ def test_lists_crates_and_brokers_without_a_run(inside: CommandLine) -> None:
 
 def test_doctor_says_of_each_need_whether_it_is_there(checkout: Checkout) -> None:
     run = checkout.iotyet("doctor")
-    assert {line[:7] for line in run.stdout.splitlines()} <= {"ok     ", "missing"}
-    assert run.returncode == (3 if "missing" in run.stdout else 0)
+    assert {line.split()[0] for line in run.stdout.splitlines()} <= {"ok", "missing", "optional"}
+    assert run.returncode == (3 if "\nmissing " in f"\n{run.stdout}" else 0)
+    found = json.loads(checkout.iotyet("doctor", "--format", "json").stdout)
+    assert [one["what"] for one in found if one["optional"]] == ["Chromium"]
+    assert len(found) == len(run.stdout.splitlines())
 
 
 def test_doctor_on_a_bare_machine_is_exit_3(

@@ -34,6 +34,11 @@ def test_a_cell_comes_out_the_same_until_it_does_not(small: Checkout) -> None:
     before = f"in run {small.runs[0].path.name}: pass\n"
     assert again.stdout.splitlines(keepends=True)[2:] == [before, "it comes out otherwise: regressed\n"]
     assert "still running: mosquitto@2.0: plain on 127.0.0.1:" in again.stderr
+    same = small.iotyet("reproduce", CELL, "--format", "json")
+    told = json.loads(same.stdout)
+    assert (same.returncode, told["exit"], told["cell"], told["differs"]) == (0, 0, CELL, None)
+    assert told["now"] == told["before"] | {"verdict": "fail"}
+    assert told["where"] == f"in run {small.runs[1].path.name}"
     assert (small.containers(), small.processes()) == ([], [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,9 @@ def test_a_page_that_agrees_with_the_catalogue_is_exit_0_and_one_that_does_not_i
     status, out, _ = iotyet("guide", "check", str(page))
     assert status == 1
     assert [line.partition(":")[0] for line in out.splitlines()] == [f"line {len(rest) + 1}", load_crates()[0].name]
+    found = json.loads(iotyet("guide", "check", str(page), "--format", "json")[1])
+    assert [(one["line"], one["crate"]) for one in found] == [(len(rest) + 1, ""), (None, load_crates()[0].name)]
+    assert out.splitlines()[0] == f"line {found[0]['line']}: {found[0]['text']}"
 
 
 def test_a_patch_is_exit_1_and_the_page_with_it_is_exit_0(iotyet: CommandLine, page: Path, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_html_goes_by_the_files_name() -> None:
 
 
 def _checked(text: str, others: tuple[GuideLink, ...] = ()) -> list[str]:
-    return list(check(links_of("index.md", text), CRATES, others))
+    return list(map(str, check(links_of("index.md", text), CRATES, others)))
 
 
 ALL = " ".join(_link(name) for name in (GOOD, BAD, OLD, UNKNOWN))

@@ -33,6 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.wire": ("harness.model",),
     "harness.catalog": (*NOUNS, "harness.paths"),
     "harness.expectations": (*NOUNS, "harness.paths", "harness.catalog"),
+    "harness.rewriting": (*NOUNS, "harness.diff", "harness.expectations"),
     "harness.scenario": NOUNS,
     "harness.turns": ("harness.model",),
     "harness.snapshot": (*NOUNS, "harness.paths"),

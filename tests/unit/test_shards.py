@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +160,14 @@ def test_the_command_makes_a_folder_with_evidence_and_report(
     assert f"{base}/badge/mqtt-one.svg" in (out / "crate/mqtt-one/index.html").read_text(encoding="utf-8")
     status, _, err = iotyet("merge", *names, "--out", str(out))
     assert (status, err) == (2, f"iotyet: {out} is there already; name a new folder\n")
+    other = tmp_path / "json"
+    code, shown, _ = iotyet("merge", *names, "--out", str(other), "--format", "json")
+    outcome = json.loads(shown)
+    assert (outcome["exit"], outcome["results"]) == (code, str(other / "results.json"))
+    results = json.loads((other / "results.json").read_text(encoding="utf-8"))
+    changes = [cell["change"] for cell in results["cells"]]
+    assert (outcome["unexpected"], outcome["stale"]) == (changes.count("unexpected"), changes.count("stale"))
+    assert outcome["measured"] == len(merged.read_cells())
     status, _, err = iotyet("merge", *names, "--out", str(tmp_path / "other"), "--base-url", "example.org")
     assert (status, err) == (2, "iotyet: example.org is no address of a site; it begins with https://\n")
     assert not (tmp_path / "other").exists()
