@@ -96,7 +96,7 @@ KIND_LACKS: dict[Kind, frozenset[Need]] = {
     Kind.CLIENT: frozenset(),
     Kind.SERVER: frozenset(),
     Kind.BINDING: frozenset(),
-    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES, Need.WEBSOCKET}),
+    Kind.CODEC: frozenset(Need),
 }
 
 

@@ -223,6 +223,12 @@ class TakesAnyVersion(Client):
     checks_versions = False
 
 
+class TakesAnyFormat(Client):
+    """Takes a payload marker without a payload for a message."""
+
+    checks_formats = False
+
+
 class PassesErrorsOver(Client):
     """Leaves messages alone whose format is wrong."""
 

@@ -36,7 +36,8 @@ class _Peer(RawPeer):
                 return None
             data = bytes([data[0] & 0x3F | 0x40]) + data[1:]
         found = super().read(data)
-        if data[0] & 15 > 8 or found is None or (data[-1] == 0xFF and not found.payload):
+        ends_early = found is not None and data[-1] == 0xFF and not found.payload and self._client.checks_formats
+        if data[0] & 15 > 8 or found is None or ends_early:
             if self._client.rejects_errors and data[0] >> 4 & 3 == 0:
                 self.send(Packet("RST", EMPTY, int.from_bytes(data[2:4], "big")))
             return None
@@ -61,6 +62,7 @@ class Client:
     registers_again = True
     answers_pings = True
     checks_versions = True
+    checks_formats = True
     rejects_errors = True
     checks_ids = True
     gives_up = True
