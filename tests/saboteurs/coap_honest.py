@@ -36,7 +36,9 @@ class _Peer(RawPeer):
                 return None
             data = bytes([data[0] & 0x3F | 0x40]) + data[1:]
         found = super().read(data)
-        ends_early = found is not None and data[-1] == 0xFF and not found.payload and self._client.checks_formats
+        # A marker without a payload; the last byte of an id, a token or an option may look like one.
+        ends_early = data[-1] == 0xFF and found is not None and super().read(data[:-1]) == found
+        ends_early = ends_early and self._client.checks_formats
         if data[0] & 15 > 8 or found is None or ends_early:
             if self._client.rejects_errors and data[0] >> 4 & 3 == 0:
                 self.send(Packet("RST", EMPTY, int.from_bytes(data[2:4], "big")))

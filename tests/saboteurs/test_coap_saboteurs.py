@@ -129,7 +129,7 @@ CLIENT_CASES: list[Case] = [
         "own-block-size",
         "sends_smaller_blocks_when_asked",
         {},
-        r"a request with Block1 16/1/64; observed .*Block1 1/1/1024",
+        r"a request with Block1 16/1/64, after CON PUT.*; observed .*Block1 1/1/1024",
     ),
     ("mixes-bodies", "does_not_mix_two_bodies", {}, r"a mixture of both"),
     # observing
