@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import ConfigError, UsageError
-from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, GuideLink, Kind, Profile, Role, Suite
+from harness.model import BrokerLine, Claim, Crate, Dialect, Duty, GuideLink, Kind, Need, Profile, Role, Suite
 from harness.paths import CLAIMS_TOML, COMPOSE, CRATES_TOML
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -145,6 +145,8 @@ def _crate_rules(crate: Crate, earlier: list[str]) -> Iterable[tuple[str, bool, 
     yield "command", control and not crate.command, "is missing; a control has the command that starts its probe"
     strange = [entry.what for entry in crate.left_to_application if entry.what not in list(Duty)]
     yield "left_to_application", bool(strange), f"has {strange}; expected {' or '.join(Duty)}"
+    strange = [entry.what for entry in crate.left_to_handler if entry.what not in list(Need)]
+    yield "left_to_handler", bool(strange), f"has {strange}; expected one of {', '.join(Need)}"
     if crate.git is not None:
         yield "git.rev", not _REVISION.fullmatch(crate.git.rev), f"is {crate.git.rev!r}; expected a full commit hash"
         yield "may_be_unreachable", not crate.may_be_unreachable, "is missing; a git source needs the reason here"

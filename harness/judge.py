@@ -113,6 +113,10 @@ def known_before(scenario: Scenario, crate: Crate, line: BrokerLine | None = Non
         what = " and ".join(lacking)
         reason = f"{crate.package} is a {crate.kind}: {what} would be the probe's own code"
         return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)
+    left = next((entry for entry in crate.left_to_handler if entry.what in scenario.needs), None)
+    if left is not None:
+        reason = f"{crate.package} leaves {left.what} to its handlers, which are the probe's code here: {left.reason}"
+        return Attempt(Verdict.NOT_APPLICABLE, "", f"{reason} ({left.source})", 0.0)
     if line is not None and scenario.since and line.is_before(scenario.since):
         reason = f"{line.broker} {line.line} cannot be asked: what this needs came with {scenario.since}"
         return Attempt(Verdict.NOT_APPLICABLE, "", reason, 0.0)

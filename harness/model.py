@@ -78,6 +78,10 @@ class Need(StrEnum):
     TLS = "TLS"
     ADDRESSES = "addresses"
     WEBSOCKET = "WebSocket"
+    LOCATIONS = "locations"
+    FORMATS = "formats"
+    VALIDATION = "validation"
+    CONDITIONS = "conditions"
 
 
 class Duty(StrEnum):
@@ -92,7 +96,7 @@ KIND_LACKS: dict[Kind, frozenset[Need]] = {
     Kind.CLIENT: frozenset(),
     Kind.SERVER: frozenset(),
     Kind.BINDING: frozenset(),
-    Kind.CODEC: frozenset({Need.SESSION, Need.RECONNECT, Need.RESEND, Need.TLS, Need.ADDRESSES, Need.WEBSOCKET}),
+    Kind.CODEC: frozenset(Need),
 }
 
 
@@ -215,6 +219,8 @@ class Crate:
     repairs: tuple[Sourced, ...] = ()
     unsupported: tuple[Sourced, ...] = ()
     left_to_application: tuple[Sourced, ...] = ()
+    #: Needs that are no part of the crate's, but of the functions that it calls with each request.
+    left_to_handler: tuple[Sourced, ...] = ()
     moved_to: Sourced | None = None
     namesake: Sourced | None = None
     retired: Sourced | None = None

@@ -231,10 +231,14 @@ class RawPeer:
             except ConnectionRefusedError:  # what was sent before found nobody
                 continue
             self._remote = (str(address[0]), int(address[1]))
-            found = Packet.decode(data)
+            found = self.read(data)
             if found is not None:
                 return found
         return None
+
+    def read(self, data: bytes) -> Packet | None:
+        """What a datagram says; null where it is no CoAP message."""
+        return Packet.decode(data)
 
     def receive_where(self, check: Callable[[Packet], bool], within: float) -> Packet | None:
         """The next CoAP message that `check` accepts; others before it are passed over."""

@@ -141,7 +141,7 @@ class ControlEndpoint:
     def serve(self, _request: coap.ServeRequest) -> coap.ServeReply:
         """Start the server."""
         loop, site = Loop(), resource.Site()
-        kept: dict[str, str | None] = {"rt": "kept here", "ct": "42"}
+        kept: dict[str, str | None] = {"rt": "kept here", "if": "keeper", "sz": "64", "ct": "42"}
         site.add_resource(["store"], Store(self._events, "/store", kept))
         site.add_resource(["a", "b", "c"], Store(self._events, "/a/b/c"))
         site.add_resource(["obs"], Store(self._events, "/obs", {"rt": "watched", "obs": None}))

@@ -290,6 +290,7 @@ def _statements(row: Row) -> Iterable[StatementLine]:
     entries += [("Repair", entry) for entry in crate.repairs]
     entries += [("Lacks", entry) for entry in crate.unsupported]
     entries += [("Left to the application", entry) for entry in crate.left_to_application]
+    entries += [("Left to handlers", entry) for entry in crate.left_to_handler]
     for label, entry in entries:
         yield StatementLine(label, one_line(entry.what), one_line(entry.reason, LONGEST), linked(entry.source, 64))
 

@@ -124,7 +124,8 @@ class ServeRequest(Strict):
     It serves /store, /a/b/c, /obs and /slow. For each of them it keeps a body: PUT sets it (2.04), GET gives it (2.05,
     or 4.04 where there is none), DELETE removes it (2.02), POST answers 2.04 with the body that it got and keeps
     nothing. /slow answers after 4 seconds. Where the crate describes resources at /.well-known/core, /store has the
-    resource type `kept here` and the content format 42, /obs the resource type `watched` and the flag `obs`.
+    resource type `kept here`, the interface description `keeper`, the size estimate 64 and the content format 42, /obs
+    the resource type `watched` and the flag `obs`.
     """
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.coap import CoapCell
+from harness.cells.coap import CoapCell, Link, RawLink, named
 from harness.cells.coap_client import Response
 from harness.cells.peer import DELIVERY, described
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
-from harness.peers.coap import Block, Opt
+from harness.peers.coap import Block, Opt, Packet
 from harness.references.coap import Shape
 from harness.scenario import scenario
 
@@ -17,6 +17,16 @@ _BLOCKS = "https://www.rfc-editor.org/rfc/rfc7959#section-2.2"
 _BLOCK2 = "https://www.rfc-editor.org/rfc/rfc7959#section-2.4"
 _BLOCK1 = "https://www.rfc-editor.org/rfc/rfc7959#section-2.5"
 _BODY = 2500
+
+
+def _expect_whole(cell: CoapCell, link: Link, method: str, body: bytes) -> None:
+    """The server's application got one request, with the whole body."""
+    whole = [(seen.method, seen.payload) for seen in link.server.asked]
+    cell.expect(
+        whole == [(method, body)],
+        expected=f"the server gets one {method} with {described(body)}",
+        observed=" · ".join(f"{name} with {described(payload)}" for name, payload in whole) or "nothing",
+    )
 
 
 @scenario(
@@ -74,12 +84,7 @@ def test_sends_a_body_in_blocks(cell: CoapCell, method: str, szx: int | None) ->
     link = cell.link(block1_szx=szx, large=shape)
     got = link.client.request(method, "/large", payload=body)
     cell.expect(got.code == "2.01", expected="2.01", observed=f"{got}")
-    whole = [(seen.method, seen.payload) for seen in link.server.asked]
-    cell.expect(
-        whole == [(method, body)],
-        expected=f"the server gets one {method} with {described(body)}",
-        observed=" · ".join(f"{name} with {described(payload)}" for name, payload in whole) or "nothing",
-    )
+    _expect_whole(cell, link, method, body)
     sizes = {block.szx for seen in cell.packets(link.relay, "a") if (block := seen.packet.block(Opt.BLOCK1))}
     cell.expect(
         bool(sizes) and (szx is None or sizes == {szx}),
@@ -120,6 +125,25 @@ def test_gets_a_body_over_a_lossy_link(cell: CoapCell) -> None:
     cell.expect((got.code, got.payload) == ("2.05", body), expected=f"{Response('2.05', body)}", observed=f"{got}")
 
 
+@pytest.mark.parametrize("lost", ["request", "response"])
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_BLOCK_03", _BLOCK1],
+    timer=3.0,
+)
+def test_sends_a_body_over_a_lossy_link(cell: CoapCell, lost: str) -> None:
+    """A body arrives whole, and once, where one of its blocks or the 2.31 that answers one is lost."""
+    body = cell.payload(_BODY)
+    link = cell.link(large=Shape())
+    link.relay.lose("a" if lost == "request" else "b", 2)
+    got = link.client.request("PUT", "/large", payload=body, within=20.0)
+    cell.expect(got.code == "2.01", expected="2.01", observed=f"{got}")
+    _expect_whole(cell, link, "PUT", body)
+
+
 @scenario(
     Dialect.COAP_CLIENT,
     level=Level.EXTENDED,
@@ -137,17 +161,32 @@ def test_sends_smaller_blocks_when_asked(cell: CoapCell) -> None:
     block = first.block(Opt.BLOCK1)
     cell.expect(block is not None, expected="a request with Block1", observed=f"{first}")
     smaller, got = Block(0, True, 2), first.payload
-    link.peer.send(first.piggybacked("2.31", options=((Opt.BLOCK1, smaller.value()),)))
+    answered = first.piggybacked("2.31", options=((Opt.BLOCK1, smaller.value()),))
+    link.peer.send(answered)
+    asked = first
     while len(got) < len(body):
-        asked = cell.take_request(link)
         wanted = Block(len(got) // smaller.size, len(got) + smaller.size < len(body), smaller.szx)
-        block = asked.block(Opt.BLOCK1)
-        cell.expect(block == wanted, expected=f"a request with Block1 {wanted}", observed=f"{asked}")
+        asked = _take_block(cell, link, asked, answered, wanted)
         got += asked.payload
         code = "2.31" if wanted.more else "2.04"
-        link.peer.send(asked.piggybacked(code, options=((Opt.BLOCK1, wanted.value()),)))
+        answered = asked.piggybacked(code, options=((Opt.BLOCK1, wanted.value()),))
+        link.peer.send(answered)
     finish(DELIVERY)
     cell.expect(got == body, expected=described(body), observed=described(got))
+
+
+def _take_block(cell: CoapCell, link: RawLink, last: Packet, answered: Packet, wanted: Block) -> Packet:
+    """The request with the next block, after the last one was answered; where none comes the reason says what came."""
+    expected = f"a request with Block1 {wanted}, after {last} was answered by {answered}"
+    since = link.relay.count("a")
+    try:
+        asked = cell.take_request(link)
+    except RefusedByCrate as error:
+        after = [seen.packet for seen in cell.packets(link.relay, "a")[since:]]
+        observed = f"{named(after)} after it, and the error {error.observed}"
+        raise RefusedByCrate(observed, expected=expected, code=error.code, definite=error.definite) from error
+    cell.expect(asked.block(Opt.BLOCK1) == wanted, expected=expected, observed=f"{asked}")
+    return asked
 
 
 @scenario(

@@ -20,9 +20,13 @@ _FILTERS = "https://www.rfc-editor.org/rfc/rfc6690#section-4.1"
         pytest.param("", {"/a", "/b", "/c"}, id="all"),
         pytest.param("rt=first", {"/a", "/b"}, id="rt"),
         pytest.param("rt=sec*", {"/b"}, id="rt-prefix"),
+        pytest.param("rt=*", {"/a", "/b", "/c"}, id="rt-any"),
         pytest.param("if=one", {"/a"}, id="if"),
+        pytest.param("if=on*", {"/a"}, id="if-prefix"),
+        pytest.param("sz=*", {"/b"}, id="sz-any"),
         pytest.param("ct=42", {"/c"}, id="ct"),
         pytest.param("href=/b*", {"/b"}, id="href"),
+        pytest.param("href=/a", {"/a"}, id="href-exact"),
         pytest.param("rt=none", set(), id="nothing"),
     ],
 )
@@ -37,8 +41,8 @@ def test_discovers_resources(cell: CoapCell, query: str, wanted: set[str]) -> No
     """What a server describes at /.well-known/core is read, with every attribute; a filter is sent as it is."""
     described: dict[str, dict[str, str | None]] = {
         "/a": {"rt": "first", "if": "one"},
-        "/b": {"rt": "first second", "title": "two, and; more"},
-        "/c": {"ct": "42", "obs": None},
+        "/b": {"rt": "first second", "title": "two, and; more", "sz": "280"},
+        "/c": {"rt": "third", "ct": "42", "obs": None},
     }
     link = cell.link()
     for path, attributes in described.items():

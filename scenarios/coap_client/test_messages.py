@@ -17,8 +17,14 @@ _TYPES = "https://www.rfc-editor.org/rfc/rfc7252#section-4.2"
 _URI = "https://www.rfc-editor.org/rfc/rfc7252#section-5.10.1"
 _TOKEN = "https://www.rfc-editor.org/rfc/rfc7252#section-5.3.1"  # noqa: S105 - a clause, no password
 _MATCHING = "https://www.rfc-editor.org/rfc/rfc7252#section-5.3.2"
+_SEPARATE = "https://www.rfc-editor.org/rfc/rfc7252#section-5.2.2"
 _MESSAGE_ID = "https://www.rfc-editor.org/rfc/rfc7252#section-4.4"
 _CODES = "https://www.rfc-editor.org/rfc/rfc7252#section-5.9"
+
+
+def _told(token: bytes) -> str:
+    return f"the token {token.hex()}" if token else "no token"
+
 
 kinds = pytest.mark.parametrize("confirmable", [True, False], ids=["con", "non"])
 
@@ -75,7 +81,7 @@ def test_asks_with_path_and_query(cell: CoapCell) -> None:
     cell.expect(told == wanted, expected=f"the options Uri-Path and Uri-Query {wanted}", observed=f"{told}")
 
 
-@pytest.mark.parametrize("size", [8, 1], ids=["8-bytes", "1-byte"])
+@pytest.mark.parametrize("size", [8, 1, 0], ids=["8-bytes", "1-byte", "no-token"])
 @scenario(
     Dialect.COAP_CLIENT,
     level=Level.CORE,
@@ -91,8 +97,32 @@ def test_uses_the_token_given(cell: CoapCell, size: int) -> None:
     token, body = cell.payload(size), cell.payload()
     finish = link.client.begin_request("GET", "/test", token=token)
     asked = cell.take_request(link)
-    cell.expect(asked.token == token, expected=f"a request with the token {token.hex()}", observed=f"{asked}")
+    cell.expect(asked.token == token, expected=f"a request with {_told(token)}", observed=f"{asked}")
     link.peer.send(asked.piggybacked("2.05", body))
+    got = finish(DELIVERY)
+    cell.expect(got.payload == body, expected=f"{Response('2.05', body)}", observed=f"{got}")
+
+
+@pytest.mark.parametrize("size", [8, 0], ids=["8-bytes", "no-token"])
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_CORE_11", "TD_COAP_CORE_12", _SEPARATE, _MATCHING],
+    features=["chosen-tokens"],
+)
+def test_knows_a_separate_response_by_its_token(cell: CoapCell, size: int) -> None:
+    """A response in a message of its own, with a message id of its own, is known by the token of the request."""
+    link = cell.raw_link()
+    token, body = cell.payload(size), cell.payload()
+    finish = link.client.begin_request("GET", "/test", token=token)
+    asked = cell.take_request(link)
+    cell.expect(asked.token == token, expected=f"a request with {_told(token)}", observed=f"{asked}")
+    link.peer.send(asked.ack())
+    response = asked.separate("CON", "2.05", body)
+    answer = cell.exchange(link.peer, response, f"an answer to {response}")
+    cell.expect(answer == response.ack(), expected=f"{response.ack()}, to {response}", observed=f"{answer}")
     got = finish(DELIVERY)
     cell.expect(got.payload == body, expected=f"{Response('2.05', body)}", observed=f"{got}")
 

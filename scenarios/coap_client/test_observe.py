@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from harness.cells.coap import CoapCell, Link, RawLink
 from harness.cells.coap_client import Response
 from harness.cells.peer import DELIVERY
@@ -12,9 +14,14 @@ from harness.scenario import scenario
 
 _OBSERVE = "https://www.rfc-editor.org/rfc/rfc7641#section-3.1"
 _NOTIFICATIONS = "https://www.rfc-editor.org/rfc/rfc7641#section-3.2"
+_FRESHNESS = "https://www.rfc-editor.org/rfc/rfc7641#section-3.3.1"
 _ORDER = "https://www.rfc-editor.org/rfc/rfc7641#section-3.4"
 _TRANSMISSION = "https://www.rfc-editor.org/rfc/rfc7641#section-3.5"
 _CANCEL = "https://www.rfc-editor.org/rfc/rfc7641#section-3.6"
+#: Max-Age of what is never renewed, and until when a client has noticed: 15 s after it, and some for a busy machine.
+_MAX_AGE, _STALE = 2, 20.0
+#: Seconds between two looks at the wire and at the application.
+_GLANCE = 0.3
 
 
 def _expect_next(cell: CoapCell, link: Link | RawLink, wanted: Response) -> None:
@@ -36,13 +43,13 @@ def _watched(cell: CoapCell, *, confirmable: bool = True) -> tuple[Link, Resourc
     return link, watched
 
 
-def _watched_raw(cell: CoapCell) -> tuple[RawLink, Packet]:
-    """The crate's client has observed /obs of a scripted server; also returns its request."""
+def _watched_raw(cell: CoapCell, *options: tuple[int, bytes]) -> tuple[RawLink, Packet]:
+    """The crate's client has observed /obs of a scripted server, whose answer had these options; and its request."""
     link = cell.raw_link()
     body = cell.payload()
     finish = link.client.begin_observe("/obs")
     asked = cell.take_request(link)
-    link.peer.send(asked.piggybacked("2.05", body, ((Opt.OBSERVE, uint(1)),)))
+    link.peer.send(asked.piggybacked("2.05", body, ((Opt.OBSERVE, uint(1)), *options)))
     finish(DELIVERY)
     _expect_next(cell, link, Response("2.05", body))
     return link, asked
@@ -96,7 +103,7 @@ def test_observes_by_non_confirmable_messages(cell: CoapCell) -> None:
     level=Level.EXTENDED,
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
-    spec=["TD_COAP_OBS_05", "TD_COAP_OBS_06", "TD_COAP_OBS_12", _CANCEL],
+    spec=["TD_COAP_OBS_06", "TD_COAP_OBS_12", _CANCEL],
     scripted=True,
 )
 def test_ends_an_observation(cell: CoapCell) -> None:
@@ -180,6 +187,62 @@ def test_observes_over_a_lossy_link(cell: CoapCell) -> None:
     link, watched = _watched(cell)
     link.relay.lose("b", link.relay.count("b") + 1)
     _changes(cell, link, watched, 2)
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.DUPLICATE,
+    spec=["TD_COAP_OBS_11", _ORDER, "https://www.rfc-editor.org/rfc/rfc7252#section-4.5"],
+)
+def test_takes_a_notification_that_comes_twice_for_one(cell: CoapCell) -> None:
+    """A notification whose acknowledgement was lost comes again: it is acknowledged again, and delivered once."""
+    link, asked = _watched_raw(cell)
+    body, last = cell.payload(), cell.payload()
+    notified = asked.separate("CON", "2.05", body, ((Opt.OBSERVE, uint(2)),))
+    acknowledges = f"{notified.ack()}, to {notified}"
+    link.relay.lose("a", link.relay.count("a") + 1)
+    link.peer.send(notified)
+    cell.await_packet(link.relay, "a", lambda packet: packet == notified.ack(), acknowledges)
+    link.peer.send(notified)
+    cell.take(link.peer, lambda packet: packet == notified.ack(), f"{acknowledges}, once more")
+    link.peer.send(asked.separate("NON", "2.05", last, ((Opt.OBSERVE, uint(3)),)))
+    _expect_next(cell, link, Response("2.05", body))
+    _expect_next(cell, link, Response("2.05", last))
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MAY,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_OBS_04", _FRESHNESS],
+    timer=_STALE,
+    deadline=_STALE + 30.0,
+)
+def test_notices_that_notifications_have_ended(cell: CoapCell) -> None:
+    """Where no notification comes within Max-Age the client registers again, or tells the application.
+
+    A server that has forgotten its observers is silent; Max-Age is how a client notices. It should wait for 5 to 15
+    seconds after it.
+    """
+    link, _asked = _watched_raw(cell, (Opt.MAX_AGE, uint(_MAX_AGE)))
+    end = time.monotonic() + _STALE
+    told = None
+    while told is None and time.monotonic() < end:
+        again = link.peer.receive_where(lambda packet: packet.is_request, _GLANCE)
+        if again is not None:
+            cell.remark(f"as expected: the crate asks again: {again}")
+            link.peer.send(again.piggybacked("2.05", cell.payload(), ((Opt.OBSERVE, uint(9)),)))
+            cell.expect(again.first(Opt.OBSERVE) == b"", expected="a GET with Observe 0", observed=f"{again}")
+            return
+        told = link.client.next_notification(_GLANCE)
+    cell.expect(
+        isinstance(told, str),
+        expected=f"a GET with Observe 0, or an error, within {_STALE:g} s after a response with Max-Age {_MAX_AGE}",
+        observed=f"{told or 'neither'}",
+    )
 
 
 @scenario(

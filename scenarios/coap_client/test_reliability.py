@@ -217,6 +217,54 @@ def test_takes_a_separate_response_over_a_lossy_link(cell: CoapCell, lost: str) 
     Dialect.COAP_CLIENT,
     level=Level.EXTENDED,
     requirement=Requirement.MUST,
+    consequence=Consequence.DUPLICATE,
+    spec=["TD_COAP_CORE_16", _SEPARATE],
+    timer=4.0,
+    deadline=34.0,
+)
+def test_takes_a_response_for_the_acknowledgement(cell: CoapCell) -> None:
+    """Where the acknowledgement of a request is lost, its confirmable response ends the retransmission as well."""
+    link = cell.raw_link(ack_timeout=1.0)
+    body = cell.payload()
+    finish = link.client.begin_request("GET", "/test")
+    asked = cell.take_request(link)
+    response = asked.separate("CON", "2.05", body)
+    link.peer.send(response)
+    cell.take(link.peer, lambda packet: packet == response.ack(), f"{response.ack()}, to {response}")
+    again = link.peer.receive_where(lambda packet: packet.mid == asked.mid, 4.0)
+    cell.expect(
+        again is None, expected=f"no request after {response}", observed=f"{again} once more, within 4 s after it"
+    )
+    got = finish(DELIVERY)
+    cell.expect(got.payload == body, expected=f"{Response('2.05', body)}", observed=f"{got}")
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_SEPARATE],
+    timer=_GIVES_UP,
+    deadline=_GIVES_UP + 40.0,
+)
+def test_gives_up_on_a_response_that_never_comes(cell: CoapCell) -> None:
+    """A request that was acknowledged, and whose response never comes, ends in an error.
+
+    No clause says when. It may take the client as long as giving up on a request that nobody acknowledges.
+    """
+    link = cell.raw_link(ack_timeout=_SHORT)
+    finish = link.client.begin_request("GET", "/test")
+    link.peer.send(cell.take_request(link).ack())
+    cell.expect_refused(
+        lambda: finish(_GIVES_UP + DELIVERY), expected=f"an error within {_GIVES_UP + DELIVERY:.1f} s after the ACK"
+    )
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_CORE_17", _SEPARATE],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.coap import CoapCell
+from harness.cells.coap import CoapCell, named
 from harness.cells.coap_client import Response
 from harness.cells.peer import DELIVERY
 from harness.errors import RefusedByCrate
@@ -14,9 +14,12 @@ from harness.scenario import scenario
 
 _FORMAT = "https://www.rfc-editor.org/rfc/rfc7252#section-3"
 _TYPES = "https://www.rfc-editor.org/rfc/rfc7252#section-4.2"
+_PING = "https://www.rfc-editor.org/rfc/rfc7252#section-4.3"
 _CRITICAL = "https://www.rfc-editor.org/rfc/rfc7252#section-5.4.1"
 #: An option that nobody knows; its number is odd, and so it is critical.
 _UNKNOWN = 65001
+#: Seconds for what a client does at once.
+_AT_ONCE = 3.0
 
 
 def _answer_after(cell: CoapCell, spoil: str) -> None:
@@ -92,7 +95,7 @@ def test_rejects_a_long_token(cell: CoapCell, length: int) -> None:
         "a",
         lambda packet: packet == strange.reset(),
         f"{strange.reset()}, to a token of {length} bytes",
-        within=3.0,
+        within=_AT_ONCE,
     )
 
 
@@ -147,3 +150,58 @@ def test_passes_empty_messages_over(cell: CoapCell) -> None:
     link.peer.send(asked.piggybacked("2.05", body))
     got = finish(DELIVERY)
     cell.expect(got.payload == body, expected=f"{Response('2.05', body)}", observed=f"{got}")
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_CRITICAL, _TYPES],
+)
+def test_passes_over_an_acknowledgement_with_an_unknown_critical_option(cell: CoapCell) -> None:
+    """A response in an acknowledgement, with a critical option that the client does not know, is not delivered.
+
+    Nothing answers it: an acknowledgement is rejected by silence.
+    """
+    link = cell.raw_link()
+    forged, body = cell.payload(), cell.payload()
+    finish = link.client.begin_request("GET", "/test")
+    asked = cell.take_request(link)
+    strange = asked.piggybacked("2.05", forged, ((_UNKNOWN, b"?"),))
+    link.peer.send(strange)
+    # Whether the request counts as acknowledged now is the client's choice; a separate response is right for both.
+    link.peer.send(asked.separate("CON", "2.05", body))
+    try:
+        got = finish(DELIVERY)
+    except RefusedByCrate as error:
+        cell.remark(f"as expected: the crate reports an error: {error.observed}")
+    else:
+        cell.expect(
+            got.payload == body,
+            expected=f"an error, or {Response('2.05', body)}, and not {strange} with the option {_UNKNOWN}",
+            observed=f"{got}",
+        )
+    resets = [seen.packet for seen in cell.packets(link.relay, "a") if seen.packet == strange.reset()]
+    cell.expect(not resets, expected=f"nothing answers {strange}", observed=named(resets))
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_TYPES, _PING],
+)
+def test_answers_a_ping(cell: CoapCell) -> None:
+    """An empty confirmable message, by which a server asks whether the client is there, is answered with a reset."""
+    link = cell.raw_link()
+    finish = link.client.begin_request("GET", "/test")
+    asked = cell.take_request(link)
+    ping = Packet("CON", EMPTY, asked.mid ^ 0x1234)
+    link.peer.send(ping)
+    cell.await_packet(
+        link.relay, "a", lambda packet: packet == ping.reset(), f"{ping.reset()}, to {ping}", within=_AT_ONCE
+    )
+    link.peer.send(asked.piggybacked("2.05"))
+    finish(DELIVERY)

@@ -21,8 +21,12 @@ _LINK_FORMAT = 40
         pytest.param("rt=watched", {"</obs>"}, {"</store>", "</a/b/c>"}, id="rt"),
         pytest.param("rt=here", {"</store>"}, {"</obs>", "</a/b/c>"}, id="rt-one-of-two"),
         pytest.param("rt=wat*", {"</obs>"}, {"</store>", "</a/b/c>"}, id="rt-prefix"),
+        pytest.param("rt=*", {"</store>", "</obs>"}, {"</a/b/c>"}, id="rt-any"),
+        pytest.param("if=kee*", {"</store>"}, {"</obs>", "</a/b/c>"}, id="if-prefix"),
+        pytest.param("sz=*", {"</store>"}, {"</obs>", "</a/b/c>"}, id="sz-any"),
         pytest.param("ct=42", {"</store>"}, {"</obs>", "</a/b/c>"}, id="ct"),
         pytest.param("href=/a*", {"</a/b/c>"}, {"</obs>", "</store>"}, id="href"),
+        pytest.param("href=/obs", {"</obs>"}, {"</a/b/c>", "</store>"}, id="href-exact"),
     ],
 )
 @scenario(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from harness.cells.coap import CoapCell, Service, named
 from harness.cells.peer import described
-from harness.model import Consequence, Dialect, Level, Requirement
-from harness.peers.coap import Opt, Packet, RawPeer, request, uint
+from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.peers.coap import Kind, Opt, Packet, RawPeer, request, uint
 from harness.references.coap import ReferenceClient
 from harness.scenario import scenario
 
@@ -15,22 +17,30 @@ _NOTIFY = "https://www.rfc-editor.org/rfc/rfc7641#section-4.2"
 _TRANSMISSION = "https://www.rfc-editor.org/rfc/rfc7641#section-4.5"
 _ORDER = "https://www.rfc-editor.org/rfc/rfc7641#section-4.4"
 _END = "https://www.rfc-editor.org/rfc/rfc7641#section-4.1"
+#: The format in which bodies are PUT, and another one: application/octet-stream and application/xml.
+_FORMAT, _OTHER_FORMAT = 42, 41
+#: Seconds in which a first copy comes (ACK_TIMEOUT by ACK_RANDOM_FACTOR, and some for a busy machine).
+_FIRST = 4.0
+#: Seconds after which a server gives up at the latest (MAX_TRANSMIT_WAIT, RFC 7252, section 4.8.2).
+_GIVES_UP = 93.0
 
 
 def _change(cell: CoapCell, writer: ReferenceClient) -> bytes:
     """Give /obs another body."""
     body = cell.payload()
-    cell.ask(writer, "PUT", "/obs", payload=body)
+    cell.ask(writer, "PUT", "/obs", payload=body, options=((Opt.CONTENT_FORMAT, uint(_FORMAT)),))
     return body
 
 
-def _watched(cell: CoapCell) -> tuple[Service, ReferenceClient, RawPeer, Packet]:
+def _watched(
+    cell: CoapCell, kind: Kind = "CON", *options: tuple[int, bytes]
+) -> tuple[Service, ReferenceClient, RawPeer, Packet]:
     """A server whose /obs a scripted client observes; a client that can change it, the observer and its request."""
     service = cell.serve()
     writer = cell.reference_client(service)
     body = _change(cell, writer)
     observer = cell.raw_client(service)
-    asked = request("CON", "GET", "/obs", options=((Opt.OBSERVE, b""),))
+    asked = request(kind, "GET", "/obs", options=((Opt.OBSERVE, b""), *options))
     observer.send(asked)
     answer = cell.take(observer, lambda packet: packet.is_response, f"a response to {asked}")
     cell.expect(
@@ -49,6 +59,18 @@ def _notification(cell: CoapCell, observer: RawPeer, asked: Packet) -> Packet:
     if found.kind == "CON":
         observer.send(found.ack())
     return found
+
+
+def _expect_changes(cell: CoapCell, writer: ReferenceClient, observer: RawPeer, asked: Packet) -> None:
+    """Three changes are each told."""
+    for _ in range(3):
+        body = _change(cell, writer)
+        got = _notification(cell, observer, asked)
+        cell.expect(
+            (got.code, got.payload) == ("2.05", body) and got.first(Opt.OBSERVE) is not None,
+            expected=f"2.05 with Observe and {described(body)}",
+            observed=f"{got} with {described(got.payload)}",
+        )
 
 
 def _expect_none(cell: CoapCell, writer: ReferenceClient, observer: RawPeer, asked: Packet, why: str) -> None:
@@ -70,14 +92,20 @@ def _expect_none(cell: CoapCell, writer: ReferenceClient, observer: RawPeer, ask
 def test_notifies_observers(cell: CoapCell) -> None:
     """Who observes a resource is sent its state at once, and again whenever it changes."""
     _service, writer, observer, asked = _watched(cell)
-    for _ in range(3):
-        body = _change(cell, writer)
-        got = _notification(cell, observer, asked)
-        cell.expect(
-            (got.code, got.payload) == ("2.05", body) and got.first(Opt.OBSERVE) is not None,
-            expected=f"2.05 with Observe and {described(body)}",
-            observed=f"{got} with {described(got.payload)}",
-        )
+    _expect_changes(cell, writer, observer, asked)
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_OBS_02", _REGISTER, _NOTIFY],
+)
+def test_notifies_who_asks_for_no_acknowledgement(cell: CoapCell) -> None:
+    """Who observes a resource by a message that is not acknowledged is sent its state whenever it changes as well."""
+    _service, writer, observer, asked = _watched(cell, "NON")
+    _expect_changes(cell, writer, observer, asked)
 
 
 @scenario(
@@ -190,6 +218,22 @@ def test_tells_observers_that_a_resource_is_gone(cell: CoapCell) -> None:
 @scenario(
     Dialect.COAP_SERVER,
     level=Level.EXTENDED,
+    requirement=Requirement.SHOULD,
+    consequence=Consequence.INTEROP,
+    spec=["TD_COAP_OBS_08", _NOTIFY],
+    needs=[Need.FORMATS],
+)
+def test_tells_observers_that_a_format_is_gone(cell: CoapCell) -> None:
+    """Who observes a resource in one format, which then has another one, is sent a notification with 4.06."""
+    _service, writer, observer, asked = _watched(cell, "CON", (Opt.ACCEPT, uint(_FORMAT)))
+    cell.ask(writer, "PUT", "/obs", payload=cell.payload(), options=((Opt.CONTENT_FORMAT, uint(_OTHER_FORMAT)),))
+    got = _notification(cell, observer, asked)
+    cell.expect(got.code == "4.06", expected="a notification with 4.06", observed=f"{got}")
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_OBS_11", _TRANSMISSION, _TYPES],
@@ -205,12 +249,60 @@ def test_repeats_a_notification_that_was_lost(cell: CoapCell) -> None:
     if first.kind != "CON":
         cell.remark("the notification asks for no acknowledgement, so that none can be missed")
         return
-    again = observer.receive_where(lambda packet: packet.token == asked.token, 4.0)
+    again = observer.receive_where(lambda packet: packet.token == asked.token, _FIRST)
+    sent = [seen for seen in cell.packets(service.relay, "b") if seen.packet == first]
     cell.expect(
-        again is not None and again.payload == body,
+        again == first and again.payload == body,
         expected=f"{first} once more",
-        observed=f"{again} within 4 s; the server sent {named([s.packet for s in cell.packets(service.relay, 'b')])}",
+        observed=f"{again} within {_FIRST:g} s; the server sent {named([seen.packet for seen in sent])}",
     )
+    gap = sent[1].at - sent[0].at
+    cell.expect(
+        2.0 - 0.05 <= gap <= 3.0 + 0.3, expected=f"{first} once more, 2 to 3 s later", observed=f"{gap:.2f} s later"
+    )
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=["TD_COAP_OBS_05", _TRANSMISSION],
+    timer=_GIVES_UP,
+    deadline=_GIVES_UP + 45.0,
+)
+def test_forgets_who_is_gone(cell: CoapCell) -> None:
+    """Who leaves confirmable notifications unanswered until the server gives up is no observer any more.
+
+    A server that sends no notification twice has given up at once; three of them have to be enough for it.
+    """
+    _service, writer, observer, asked = _watched(cell)
+    unanswered: list[Packet] = []
+    for _ in range(3):
+        copies = _unanswered(cell, writer, observer, asked)
+        unanswered += copies
+        if any(found.kind != "CON" for found in copies):
+            cell.remark("the notification asks for no acknowledgement, so that none can be missed")
+            return
+        if len(copies) != 1:
+            break
+    cell.expect(bool(unanswered), expected="a notification comes", observed=f"none within {_FIRST:g} s")
+    _expect_none(cell, writer, observer, asked, f"after {len(unanswered)} were left unanswered")
+
+
+def _unanswered(cell: CoapCell, writer: ReferenceClient, observer: RawPeer, asked: Packet) -> list[Packet]:
+    """The notification of a change and its copies, none of them answered, until the server has given up."""
+    _change(cell, writer)
+    copies: list[Packet] = []
+    within, since = _FIRST, time.monotonic()
+    while (found := observer.receive_where(lambda packet: packet.token == asked.token, within)) is not None:
+        now = time.monotonic()
+        # The time between two copies doubles; the first may take long as well.
+        within, since = max(_FIRST, 2 * (now - since) + 1.0), now
+        copies.append(found)
+        if found.kind != "CON":
+            break
+    return copies
 
 
 @scenario(

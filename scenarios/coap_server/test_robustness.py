@@ -87,6 +87,27 @@ def test_refuses_an_unknown_critical_option(cell: CoapCell) -> None:
     Dialect.COAP_SERVER,
     level=Level.ROBUSTNESS,
     requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_CRITICAL, "https://www.rfc-editor.org/rfc/rfc7252#section-4.3"],
+)
+def test_rejects_an_unknown_critical_option_by_silence(cell: CoapCell) -> None:
+    """A request that asks for no acknowledgement, with a critical option that the server does not know, is rejected.
+
+    That is done by silence or by a reset, and never by a response.
+    """
+    service = cell.serve()
+    peer = cell.raw_client(service)
+    asked = request("NON", "POST", "/store", cell.payload(), options=((_UNKNOWN, b"?"),))
+    peer.send(asked)
+    answers = cell.strays(peer)
+    wrong = [answer for answer in answers if answer != asked.reset()]
+    cell.expect(not wrong, expected=f"no response to {asked} with option {_UNKNOWN}", observed=named(wrong))
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[_TYPES],
     scripted=True,

@@ -16,7 +16,7 @@ from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Confirmation
 from harness.wire.serve import ProbeFailure, Server
 from tests.saboteurs import amqp_connections  # noqa: F401 - its clients are found as subclasses
-from tests.saboteurs.cast import clients_below
+from tests.saboteurs.names import clients_below
 
 
 class CutsTheBody(ControlClient):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -19,7 +19,6 @@ from harness.paths import SCENARIOS
 from harness.scenario import scenario_of
 
 Function = Callable[..., None]
-Client = TypeVar("Client")
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,6 @@ def expect_caught(bench: Bench, case: Case, function: Function, crate: Crate, co
     assert cell.verdict is case.verdict, cell.reason
     assert re.search(case.reason, cell.reason), cell.reason
     assert cell.control is Verdict.PASS, cell.control_reason
-
-
-def clients_below(base: type[Client]) -> dict[str, type[Client]]:
-    """Every wrong client made from `base` by its name, CutsTheBody as cuts-the-body."""
-    return {re.sub(r"(?<!^)(?=[A-Z])", "-", client.__name__).lower(): client for client in _all(base)}
-
-
-def _all(base: type[Client]) -> Iterator[type[Client]]:
-    """Every client below `base` that lies; those with an underscore only help."""
-    for client in base.__subclasses__():
-        if not client.__name__.startswith("_"):
-            yield client
-        yield from _all(client)
 
 
 def scenarios_of(folder: str, dialect: Dialect) -> dict[str, Function]:

@@ -17,7 +17,7 @@ from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Tls
 from harness.wire.serve import Events, ProbeFailure, Server
 from tests.saboteurs import kafka_readers  # noqa: F401 - its clients are found as subclasses
-from tests.saboteurs.cast import clients_below
+from tests.saboteurs.names import clients_below
 
 
 def _pretended(request: kafka.ProduceRequest) -> kafka.ProduceReply:

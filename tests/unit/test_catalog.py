@@ -68,7 +68,7 @@ def test_has_rumqttc_as_candidate_and_paho_as_control() -> None:
 @pytest.mark.parametrize("crate", CRATES, ids=lambda crate: crate.name)
 def test_every_statement_has_a_source(crate: Crate) -> None:
     single = [entry for entry in (crate.moved_to, crate.namesake, crate.retired) if entry is not None]
-    for statement in (*single, *crate.repairs, *crate.unsupported, *crate.left_to_application):
+    for statement in (*single, *crate.repairs, *crate.unsupported, *crate.left_to_application, *crate.left_to_handler):
         assert statement.what
         assert statement.reason
         assert statement.source.startswith("https://"), f"{crate.name}: {statement.what}: {statement.source!r}"
@@ -162,6 +162,12 @@ def test_the_example_is_right(tmp_path: Path) -> None:
             'licence = "MIT"\nleft_to_application = [{ what = "dancing", reason = "r", source = "x" }]',
             "crate[0] (one).left_to_application",
             "has ['dancing']; expected reconnect or resubscribe",
+        ),
+        (
+            'licence = "MIT"',
+            'licence = "MIT"\nleft_to_handler = [{ what = "dancing", reason = "r", source = "x" }]',
+            "crate[0] (one).left_to_handler",
+            "has ['dancing']; expected one of",
         ),
         ('role = "listed"', 'role = "other version"', "crate[0] (one).role", "is the harness's own"),
         (

@@ -283,6 +283,19 @@ def test_a_declared_lack_that_works_is_stale(bench: StubBench) -> None:
 # -- what is known before -----------------------------------------------------------------------------
 
 
+def test_a_server_is_not_asked_for_what_it_leaves_to_its_handlers(bench: StubBench) -> None:
+    left = Sourced(Need.FORMATS, "a handler reads Accept", "https://docs.example.org/handlers")
+    server, scenario = replace(CRATE, left_to_handler=(left,)), replace(SCENARIO, needs=(Need.FORMATS,))
+    result, asked = _measure(bench, {}, crate=server, scenario=scenario)
+    assert (result.verdict, result.change, asked) == (Verdict.NOT_APPLICABLE, Change.AS_EXPECTED, [])
+    assert result.reason == (
+        "mqttc leaves formats to its handlers, which are the probe's code here: a handler reads Accept "
+        "(https://docs.example.org/handlers)"
+    )
+    result, asked = _measure(bench, {}, crate=server, scenario=replace(SCENARIO, needs=(Need.CONDITIONS,)))
+    assert (result.verdict, asked) == (Verdict.PASS, ["mqttc on shared"])
+
+
 @pytest.mark.parametrize("need", Need)
 def test_a_codec_is_not_asked_for_what_would_be_the_probes_code(bench: StubBench, need: Need) -> None:
     codec, scenario = replace(CRATE, kind=Kind.CODEC), replace(SCENARIO, needs=(need,))

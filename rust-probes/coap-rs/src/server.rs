@@ -9,7 +9,10 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coap::discovery::{LINK_ATTR_CONTENT_FORMAT, LINK_ATTR_OBSERVABLE, LINK_ATTR_RESOURCE_TYPE};
+use coap::discovery::{
+    LINK_ATTR_CONTENT_FORMAT, LINK_ATTR_INTERFACE_DESCRIPTION, LINK_ATTR_MAXIMUM_SIZE_ESTIMATE,
+    LINK_ATTR_OBSERVABLE, LINK_ATTR_RESOURCE_TYPE,
+};
 use coap::router::extract::{FromRequest, State};
 use coap::router::response::{Response, StatusCode};
 use coap::router::{get, Method, Request, Router};
@@ -42,6 +45,8 @@ pub fn start(runtime: &Arc<Runtime>, events: Events) -> io::Result<u16> {
             "/store",
             every()
                 .link_attribute(LINK_ATTR_RESOURCE_TYPE, "kept here")
+                .link_attribute(LINK_ATTR_INTERFACE_DESCRIPTION, "keeper")
+                .link_attribute(LINK_ATTR_MAXIMUM_SIZE_ESTIMATE, "64")
                 .link_attribute(LINK_ATTR_CONTENT_FORMAT, "42"),
         )
         .route("/a/b/c", every())
