@@ -184,3 +184,37 @@ def test_comes_back_again_and_again(cell: MqttCell) -> None:
         client.recover(connections=loss + 2)
         client.publish(topic, payload, qos=1, within=RECOVERY)
         cell.expect_received(reader, [Delivered(topic, payload)], expected=f"a message arrives after cut {loss + 1}")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718098"],
+    also={Dialect.MQTT_5: ["section 4.2: network connections"]},
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=270.0,
+    timer=_LOSSES * RECOVERY,
+)
+def test_works_through_several_broker_restarts(cell: MqttCell) -> None:
+    """A broker that forgets everything is restarted three times: the client publishes and receives after each."""
+    inward, outward = cell.topic("in"), cell.topic("out")
+    client = cell.connected()
+    client.subscribe(inward, qos=1)
+    for restart in range(_LOSSES):
+        cell.peer.control.kill()
+        client.recover(connections=restart + 2)
+        client.resubscribe(inward, qos=1)
+        cell.await_subscriptions(client, restart + 2)
+        other = cell.reference(outward)
+        mine, others = cell.payload(), cell.payload()
+        client.publish(outward, mine, qos=1, within=RECOVERY)
+        cell.expect_received(
+            other, [Delivered(outward, mine)], expected=f"what the client publishes after restart {restart + 1} arrives"
+        )
+        other.publish(inward, others, qos=1)
+        cell.expect_delivered(
+            client, [Delivered(inward, others)], expected=f"what others publish after restart {restart + 1} arrives"
+        )
