@@ -152,15 +152,14 @@ class MqttCell(BrokerCell):
         parts = (f"Client {client.id} disconnected", f"Client {client.id} closed", f"Client {client.id} [")
         return self.await_log(parts, position, "the connection ends")
 
-    def await_subscriptions(self, client: MqttClient, number: int) -> None:
-        """Drive the client until the broker has acknowledged `number` subscriptions of it in this attempt."""
+    def await_second_subscription(self, client: MqttClient) -> None:
+        """Drive the client until the broker has acknowledged two subscriptions of it in this attempt."""
         expected = f"the client is subscribed again within {RECOVERY:g} s"
         end = time.monotonic() + RECOVERY
         # The whole attempt is searched: the log may lag behind, and then the first line comes late.
-        while self.peer.log.count(f"Sending SUBACK to {client.id}", self._started_log) < number:
+        while self.peer.log.count(f"Sending SUBACK to {client.id}", self._started_log) < 2:
             left = self.remaining(end - time.monotonic(), expected)
-            which = "second" if number == 2 else "further"
-            self.expect(left > 0, expected=expected, observed=f"the broker logged no {which} SUBSCRIBE of the client")
+            self.expect(left > 0, expected=expected, observed="the broker logged no second SUBSCRIBE of the client")
             client.idle_through_errors(min(1.0, left))
 
     def delivered_until(self, client: MqttClient, marker: bytes) -> list[Delivered]:

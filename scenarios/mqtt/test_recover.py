@@ -117,7 +117,7 @@ def test_is_subscribed_again_after_a_broker_restart(cell: MqttCell) -> None:
     cell.peer.control.kill()
     client.recover(connections=2)
     client.resubscribe(topic, qos=1)
-    cell.await_subscriptions(client, 2)
+    cell.await_second_subscription(client)
     writer = cell.reference()
     writer.publish(topic, payload, qos=1)
     cell.expect_delivered(client, [Delivered(topic, payload)], expected="a message published after the restart arrives")
