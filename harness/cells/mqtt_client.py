@@ -157,14 +157,17 @@ class MqttClient(PeerClient):
         """Subscribe with one SUBSCRIBE; returns once the broker sent SUBACK, with whether the crate reported that."""
         position = self._cell.peer.log.position()
         asked = {"qos": qos} if options is None else {"qos": qos, "options": options}
-        entries = [mqtt.Subscription.model_validate({"filter": text, **asked}) for text in filters]
-        about = {} if properties is None else {"properties": properties}
-        request = mqtt.SubscribeRequest.model_validate({"filters": entries, **about})
+        request = _subscription(filters, asked, {} if properties is None else {"properties": properties})
         ok = self.call("subscribe", request, f"the subscription to {', '.join(filters)} is acknowledged")
         if not self._acknowledged(ok):
             # The crate does not tell; the broker does, and a message published after SUBACK must be delivered.
             self._cell.await_acknowledged(self, PacketType.SUBSCRIBE, position)
         return bool(ok["confirmed"])
+
+    def begin_subscribe(self, *filters: str, qos: int) -> Callable[[float], bool]:
+        """Ask for a subscription and return at once; the result is as `begin_publish` has it."""
+        self._process.begin(_subscription(filters, {"qos": qos}, {}), op="subscribe")
+        return self._finish("subscribe", f"the subscription to {', '.join(filters)} is acknowledged")
 
     def unsubscribe(self, *filters: str) -> None:
         """Unsubscribe with one UNSUBSCRIBE; returns once the broker sent UNSUBACK."""
@@ -277,3 +280,8 @@ class MqttClient(PeerClient):
         """Subscribe again, where crates.toml says that this is the application's after a reconnect."""
         if self.is_left_to_application(Duty.RESUBSCRIBE, "subscribing again"):
             self.subscribe(*filters, qos=qos)
+
+
+def _subscription(filters: Sequence[str], asked: dict[str, Any], about: dict[str, Any]) -> mqtt.SubscribeRequest:
+    entries = [mqtt.Subscription.model_validate({"filter": text, **asked}) for text in filters]
+    return mqtt.SubscribeRequest.model_validate({"filters": entries, **about})

@@ -36,7 +36,8 @@ class ScriptedBroker:
         remembers: whether CONNACK says that there is a session, from the second connection on.
         limits: the properties of CONNACK in MQTT 5.
         cuts_at: the first time that this comes, the connection is closed and nothing answered.
-        withholds: this acknowledgement is the scenario's to send.
+        withholds: this acknowledgement is the scenario's to send; may be changed later.
+        refuses: CONNACK's code; where it is not 0, the connection is closed after it.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class ScriptedBroker:
         limits: Properties | None = None,
         cuts_at: PacketType | None = None,
         withholds: PacketType | None = None,
+        refuses: int = 0,
     ) -> None:
         self._five = five
         self._limits = limits
         self._remembers = remembers
         self._cuts_at = cuts_at
-        self._withholds = withholds
+        self.withholds = withholds
+        self._refuses = refuses
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         #: What came so far.
@@ -141,7 +144,7 @@ class ScriptedBroker:
                     self._answer(packet)
                 # After the answer: who waits for the packet may then send at once.
                 self.arrived.append(Arrived(self.connections, packet))
-                if ends:
+                if ends or (self._refuses and packet.type is PacketType.CONNECT):
                     self._cuts_at = None
                     return
 
@@ -150,7 +153,7 @@ class ScriptedBroker:
         match packet.type:
             case PacketType.CONNECT:
                 known = self._remembers and self.connections > 1
-                self.send(connack(session_present=known, five=self._five, properties=self._limits))
+                self.send(connack(session_present=known, five=self._five, properties=self._limits, code=self._refuses))
             case PacketType.PINGREQ:
                 self.send(Packet(PacketType.PINGRESP, 0, b""))
             case PacketType.SUBSCRIBE:
@@ -163,5 +166,5 @@ class ScriptedBroker:
                 self._acknowledge(PacketType.PUBCOMP, number)
 
     def _acknowledge(self, kind: PacketType, number: int) -> None:
-        if kind is not self._withholds:
+        if kind is not self.withholds:
             self.send(acknowledgement(kind, number))

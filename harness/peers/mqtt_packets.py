@@ -130,9 +130,11 @@ def read_packet(data: bytes) -> tuple[Packet, bytes] | None:
     return None
 
 
-def connack(*, session_present: bool, five: bool, properties: Properties | None = None) -> Packet:
-    """The connection is accepted (section 3.2)."""
-    return Packet(PacketType.CONNACK, 0, bytes([session_present, 0]) + _packed(five, properties))
+def connack(*, session_present: bool, five: bool, properties: Properties | None = None, code: int = 0) -> Packet:
+    """The connection is accepted, or refused with a code that is not 0 (section 3.2)."""
+    # Where it is refused there is no session (MQTT-3.2.2-4 of 3.1.1, MQTT-3.2.2-6 of 5.0).
+    flags = session_present and code == 0
+    return Packet(PacketType.CONNACK, 0, bytes([flags, code]) + _packed(five, properties))
 
 
 def publish(
@@ -152,9 +154,12 @@ def publish(
     return Packet(PacketType.PUBLISH, dup << 3 | qos << 1, head + payload)
 
 
-def acknowledgement(kind: PacketType, packet_id: int) -> Packet:
-    """PUBACK, PUBREC, PUBREL or PUBCOMP (sections 3.4 to 3.7); the same in both versions."""
-    return Packet(kind, _FLAGS.get(kind, 0), packet_id.to_bytes(2, "big"))
+def acknowledgement(kind: PacketType, packet_id: int, code: int = 0) -> Packet:
+    """PUBACK, PUBREC, PUBREL or PUBCOMP (sections 3.4 to 3.7).
+
+    The same in both versions, unless there is a `code` that is not 0, which MQTT 5 alone has.
+    """
+    return Packet(kind, _FLAGS.get(kind, 0), packet_id.to_bytes(2, "big") + (bytes([code]) if code else b""))
 
 
 def suback(packet_id: int, codes: bytes, *, five: bool) -> Packet:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
+from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import PASSWORD, USERNAME, MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
@@ -11,6 +14,14 @@ from harness.scenario import scenario
 
 #: Connections after which what a process needs once is there.
 _FIRST = 10
+#: Why a server refuses a connection, and its CONNACK's code in 3.1.1 and in 5.0.
+_REFUSALS = {
+    "protocol": (0x01, 0x84),
+    "client-id": (0x02, 0x85),
+    "unavailable": (0x03, 0x88),
+    "password": (0x04, 0x86),
+    "authorisation": (0x05, 0x87),
+}
 #: Bytes that the allocator may keep.
 _MORE_MEMORY = 16 * 2**20
 
@@ -56,6 +67,30 @@ def test_reports_a_wrong_password(cell: MqttCell) -> None:
     cell.expect_refused(
         lambda: client.connect(username=USERNAME, password="guess"),  # noqa: S106
         expected="connect ends in an error, because the broker refused the password",
+    )
+
+
+@pytest.mark.parametrize("why", list(_REFUSALS))
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=["section 3.2.2.3: connect return codes", "MQTT-3.2.2-5"],
+    also={Dialect.MQTT_5: ["section 3.2.2.2: connect reason codes", "MQTT-3.2.2-7"]},
+    deadline=60.0,
+)
+def test_reports_every_refusal(cell: MqttCell, why: str) -> None:
+    """Whatever the reason for which CONNACK refuses the connection, connect ends in an error and never in success.
+
+    A scripted broker refuses, and closes the connection as it has to.
+    """
+    code = _REFUSALS[why][cell.protocol == "5"]
+    cell.scripted(refuses=code)
+    client = cell.client()
+    cell.expect_refused(
+        lambda: client.connect(door=SCRIPTED),
+        expected=f"connect ends in an error, because CONNACK's code is {code:#04x}",
     )
 
 

@@ -184,3 +184,38 @@ def test_comes_back_again_and_again(cell: MqttCell) -> None:
         client.recover(connections=loss + 2)
         client.publish(topic, payload, qos=1, within=RECOVERY)
         cell.expect_received(reader, [Delivered(topic, payload)], expected=f"a message arrives after cut {loss + 1}")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718098"],
+    also={Dialect.MQTT_5: ["section 4.2: network connections"]},
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=270.0,
+    timer=_LOSSES * RECOVERY,
+)
+def test_works_through_several_broker_restarts(cell: MqttCell) -> None:
+    """A broker that keeps its sessions is restarted three times: the client publishes and receives after each.
+
+    The session is a lasting one, so that nobody has to subscribe again.
+    """
+    inward, outward = cell.topic("in"), cell.topic("out")
+    client = cell.connected(clean_session=False)
+    client.subscribe(inward, qos=1)
+    for restart in range(_LOSSES):
+        cell.peer.control.restart()
+        client.recover(connections=restart + 2, clean_session=False)
+        other = cell.reference(outward)
+        mine, others = cell.payload(), cell.payload()
+        client.publish(outward, mine, qos=1, within=RECOVERY)
+        cell.expect_received(
+            other, [Delivered(outward, mine)], expected=f"what the client publishes after restart {restart + 1} arrives"
+        )
+        other.publish(inward, others, qos=1)
+        cell.expect_delivered(
+            client, [Delivered(inward, others)], expected=f"what others publish after restart {restart + 1} arrives"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -24,6 +25,13 @@ def _connected(peer: ScriptedBroker, five: bool) -> MqttReference:
     client = MqttReference("127.0.0.1", peer.port, "someone", protocol="5" if five else "3.1.1")
     assert not client.connect().is_failure
     return client
+
+
+def _soon(check: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 5.0
+    while not check() and time.monotonic() < end:
+        time.sleep(0.02)
+    return check()
 
 
 @FIVE
@@ -57,6 +65,29 @@ def test_paho_understands_what_it_sends(peer: ScriptedBroker, five: bool) -> Non
     message = client.take(5.0)
     assert message is not None
     assert (message.topic, message.payload, message.qos) == ("a/ü", b"\x00\xff", 2)
+    client.disconnect()
+
+
+@FIVE
+def test_paho_understands_that_it_is_refused(five: bool) -> None:
+    peer = ScriptedBroker(five=five, refuses=0x87 if five else 5)
+    client = MqttReference("127.0.0.1", peer.port, "someone", protocol="5" if five else "3.1.1", reconnect=False)
+    assert client.connect() == "Not authorized"
+    client.disconnect()
+    peer.close()
+    assert peer.left == 1
+
+
+@pytest.mark.parametrize("five", [True])
+def test_paho_understands_that_a_publish_is_refused(peer: ScriptedBroker, five: bool) -> None:
+    client = _connected(peer, five)
+    peer.withholds = PacketType.PUBACK
+    client.hand_over("out", b"payload", qos=1)
+    published = peer.take(PacketType.PUBLISH, 5.0)
+    assert published is not None
+    assert published.packet_id is not None
+    peer.send(acknowledgement(PacketType.PUBACK, published.packet_id, 0x87))
+    assert _soon(lambda: list(client._published.values()) == [0x87])
     client.disconnect()
 
 

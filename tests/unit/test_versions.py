@@ -76,9 +76,11 @@ def test_versions_are_compared_by_number() -> None:
     ]  # fmt: skip
 
 
-def test_a_copy_has_the_lock_file_that_is_kept_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("crate", [crate for crate in CRATES if crate.also_versions], ids=lambda crate: crate.name)
+def test_a_copy_has_the_lock_file_that_is_kept_for_its_version(
+    crate: Crate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IOTYET_CACHE", str(tmp_path))
-    (crate,) = (crate for crate in CRATES if crate.also_versions)
     for version in crate.also_versions:
         source = source_of(crate.at(version), os.environ)
         kept = PROBES / crate.name / "locks" / f"{version}.lock"

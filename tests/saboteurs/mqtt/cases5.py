@@ -13,6 +13,7 @@ WITNESSES = {
     "has_no_more_under_way_than_the_server_takes": "keeps-to-the-limits",
     "sends_no_more_again_than_the_server_takes": "keeps-to-the-limits",
     "resolves_a_topic_alias": "resolves-aliases",
+    "reports_a_refused_publish": "looks-at-pubrec",
 }
 
 CASES = [
@@ -148,6 +149,27 @@ CASES = [
         FAIL,
         r"the crate reported success, and stayed",
         slow=True,
+    ),
+    # refusals
+    *(
+        Case(
+            "takes-any-answer-for-success",
+            "reports_a_refused_publish",
+            FAIL,
+            r"the publish ends in an error, as \w+ says 0x87; observed the crate reported success",
+            (("qos", qos),),
+        )
+        for qos in (1, 2)
+    ),
+    *(
+        Case(
+            "gets-stuck-on-refusals",
+            "goes_on_after_refused_publishes",
+            FAIL,
+            r"publish 3 comes, as those before it were answered; observed it did not come",
+            (("qos", qos),),
+        )
+        for qos in (1, 2)
     ),
     # wills
     Case(

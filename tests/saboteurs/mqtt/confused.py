@@ -8,8 +8,10 @@ from typing import Any
 from paho.mqtt.enums import MQTTErrorCode
 
 from harness.references.mqtt import Received
+from harness.references.mqtt_control import ControlClient
 from harness.wire import mqtt
-from tests.saboteurs.mqtt.liar import Liar
+from harness.wire.serve import ProbeFailure
+from tests.saboteurs.mqtt.liar import CONFIRMED, Liar
 
 
 class AnswersPubrelOnce(Liar):
@@ -41,6 +43,51 @@ class FallsSilentAtStrayAcknowledgements(Liar):
         for handler in ("_handle_pubackcomp", "_handle_pubrec"):
             setattr(self.paho, handler, lambda *_: threading.Event().wait())
         return reply
+
+
+class LooksAtPubrec(ControlClient):
+    """The witness where paho itself is wrong: a PUBREC that refuses ends the handshake, with an error."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Take it as paho takes a PUBACK."""
+        reply = super().connect(request)
+        paho: Any = self._connected()._client
+        handle = paho._handle_pubrec
+
+        def handle_pubrec() -> Any:
+            """The third byte is the reason code, where there is one."""
+            packet = paho._in_packet["packet"]
+            return paho._handle_pubackcomp("PUBACK") if packet[2:3] >= b"\x80" else handle()
+
+        paho._handle_pubrec = handle_pubrec
+        return reply
+
+
+class TakesAnyAnswerForSuccess(LooksAtPubrec):
+    """Does not look at the reason code of what answers a publish."""
+
+    def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
+        """Report success."""
+        try:
+            return super().publish(request)
+        except ProbeFailure:
+            return CONFIRMED
+
+
+class GetsStuckOnRefusals(LooksAtPubrec):
+    """Counts a refused publish as under way for ever, and lets two be."""
+
+    refused = 0
+
+    def publish(self, request: mqtt.PublishRequest) -> mqtt.Acknowledgement:
+        """Wait for room that never comes."""
+        if self.refused == 2:
+            threading.Event().wait()
+        try:
+            return super().publish(request)
+        except ProbeFailure:
+            self.refused += 1
+            raise
 
 
 class DeliversHalfPackets(Liar):

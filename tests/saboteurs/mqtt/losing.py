@@ -7,7 +7,10 @@ import signal
 import threading
 from typing import Any
 
+from paho.mqtt.enums import MQTTErrorCode
+
 from harness.references.mqtt import Received
+from harness.references.mqtt_control import ControlClient
 from harness.wire import mqtt
 from tests.saboteurs.mqtt.liar import CONFIRMED, Liar, panic
 
@@ -74,6 +77,41 @@ class ForgetsDup(Liar):
             return send(*args[:5], False, *args[6:], **options)
 
         self.paho._send_publish = send_publish
+        return reply
+
+
+class KeepsOldSessions(Liar):
+    """Goes on with what the last session left unfinished, as paho does."""
+
+
+class StartsAnew(ControlClient):
+    """The witness where paho itself is wrong: forgets what was under way where its session has ended."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Forget before paho sends it again."""
+        reply = super().connect(request)
+        paho: Any = self._connected()._client
+        handle = paho._handle_connack
+
+        def handle_connack() -> Any:
+            """The first byte is session present."""
+            if not paho._in_packet["packet"][0]:
+                paho._out_messages.clear()
+            return handle()
+
+        paho._handle_connack = handle_connack
+        return reply
+
+
+class ForgetsWhatItReleased(Liar):
+    """Answers no PUBREL on a later connection, where it has forgotten the packet id."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Answer until the connection is lost."""
+        reply = super().connect(request)
+        answer = self.paho._send_pubcomp
+        lost = self.reference.lost
+        self.paho._send_pubcomp = lambda number: MQTTErrorCode.MQTT_ERR_SUCCESS if lost.is_set() else answer(number)
         return reply
 
 

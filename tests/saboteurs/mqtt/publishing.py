@@ -56,6 +56,17 @@ class CountsFromZero(Liar):
         return reply
 
 
+class UsesTakenPacketIds(Liar):
+    """Begins its packet ids anew after ten, whether they are free or not."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Take them in turn."""
+        reply = super().connect(request)
+        numbers = itertools.cycle(range(1, 11))
+        self.paho._mid_generate = lambda: next(numbers)
+        return reply
+
+
 class PublishesElsewhere(Liar):
     """Publishes to a topic below the one that was asked for."""
 

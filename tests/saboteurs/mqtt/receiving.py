@@ -33,6 +33,15 @@ class AcknowledgesWithoutDelivering(Liar):
         """Deliver nothing."""
 
 
+class ForgetsItsInbox(Liar):
+    """Has not handed over what came before its connection was lost, and takes what comes again for known."""
+
+    def deliver(self, message: Received) -> None:
+        """Deliver what is new."""
+        if self.reference.lost.is_set() and not message.dup:
+            super().deliver(message)
+
+
 class DeliversTwice(Liar):
     """Delivers each message twice, as if QoS 2 did not exist."""
 
