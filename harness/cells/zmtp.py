@@ -121,13 +121,13 @@ class ZmtpCell(PeerCell):
         if (major, minor) < (3, 1):
             raise FeatureUnsupported("ping", f"the crate greets as ZMTP {major}.{minor}")
 
-    def send_first(self, link: Link, *frames: bytes) -> None:
+    def send_first(self, sender: ZmtpSocket, *frames: bytes) -> None:
         """The crate sends one message while its first peer may still be on its way.
 
         With no peer there a socket "SHALL block on sending, or return a suitable error" (28/REQREP, 30/PIPELINE): after
         an error it is asked again.
         """
-        link.crate.client.until_it_works(lambda: link.crate.send(*frames), DELIVERY)
+        sender.client.until_it_works(lambda: sender.send(*frames), DELIVERY)
 
     def send(self, reference: Socket, *frames: bytes) -> None:
         """The reference sends one message.

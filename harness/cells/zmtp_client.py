@@ -125,6 +125,15 @@ class ZmtpSocket:
         ok = self.client.call("receive", fields, "a message is received", (within or 0) + 2 * CALL_DEADLINE)
         return _message(ok), ok.get("is_text")
 
+    def receive_with(self, *names: str, within: float = DELIVERY) -> tuple[Message, dict[str, str | None]]:
+        """The next message and these metadata properties of it, as text; null where the crate says that it has none.
+
+        `within` and errors as `receive` has them.
+        """
+        request = self._receiving(within).model_copy(update={"metadata": list(names)})
+        ok = self.client.call("receive", request, "a message is received with its metadata", within + 2 * CALL_DEADLINE)
+        return _message(ok), ok["metadata"]
+
     def begin_receive(self, within: float | None) -> Callable[[float], Message]:
         """As `receive`, and returns at once: with a function that waits for the message, given seconds."""
         finish = self.client.begin("receive", self._receiving(within), "a message is received")

@@ -106,7 +106,9 @@ class ControlClient:
             if request.as_text:
                 text = socket.raw.recv_string()
                 return zmtp.ReceiveReply(frames=[encode(text.encode())], is_text=True)
-            return zmtp.ReceiveReply(frames=[encode(frame) for frame in socket.raw.recv_multipart()])
+            frames = socket.raw.recv_multipart(copy=False)
+            metadata = {name: _property(frames[0], name) for name in request.metadata} or None
+            return zmtp.ReceiveReply(frames=[encode(frame.bytes) for frame in frames], metadata=metadata)
         except zmq.ZMQError as error:
             raise _failure(error) from error
         except UnicodeDecodeError as error:
@@ -157,6 +159,15 @@ class ControlClient:
 def _await(socket: Socket, wanted: int, timeout_ms: int | None) -> None:
     if timeout_ms is not None and not socket.raw.poll(timeout_ms, wanted):
         raise ProbeFailure(ErrorCode.TIMEOUT, f"poll: no event in {timeout_ms} ms")
+
+
+def _property(frame: zmq.Frame, name: str) -> str | None:
+    try:
+        return str(frame.get(name))
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EINVAL:
+            raise
+        return None
 
 
 def _failure(error: zmq.ZMQError) -> ProbeFailure:

@@ -72,10 +72,7 @@ class RawPeer:
 
     def make_ready(self, properties: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """Exchange READY; returns the other side's properties, names in lower case."""
-        fields = [
-            bytes([len(name)]) + name + struct.pack(">I", len(value)) + value for name, value in properties.items()
-        ]
-        self.send_command(b"READY", b"".join(fields))
+        self.send_command(b"READY", b"".join(property_of(name, value) for name, value in properties.items()))
         command = self.receive()
         if not isinstance(command, Command) or command.name != b"READY":
             raise ProtocolError(f"expected READY, got {command}")
@@ -140,6 +137,11 @@ class RawPeer:
         if self._stream is None:
             raise ProtocolError("there is no connection")
         return self._stream
+
+
+def property_of(name: bytes, value: bytes) -> bytes:
+    """A metadata property as READY has it."""
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
 
 
 def _properties(body: bytes) -> dict[bytes, bytes]:

@@ -30,6 +30,10 @@ BINDS, CONNECTS = {"side": "crate-binds"}, {"side": "crate-connects"}
 #: Whether the message was taken over depends on whether that came before the connection was given up.
 _NOBODY_THERE = r"the reference got nothing|taken over; observed send ended with the error timeout"
 
+#: A greeting with a mechanism that nobody has, and a frame that is larger than frames may be.
+_NONSENSE = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NONSENSE".ljust(20, b"\0") + bytes(32)
+_ENDLESS = b"\x02\x80" + bytes(7)
+
 #: Saboteur, the scenario that catches it, its parameters, the possible verdicts, and what the report says.
 CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     # patterns
@@ -45,6 +49,9 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("ignores-options", "deals", BINDS, FAIL, r"the ROUTER gets name and message: .*observed the reference got 5 by"),
     ("ignores-options", "requests_of_a_router", CONNECTS, FAIL, r"name, empty frame and request: .*got 5 bytes"),
     ("flips-a-sent-bit", "replies_to_a_dealer", BINDS, FAIL, r"an empty frame and reply: 0 bytes \+ 32 bytes"),
+    ("joins-received-frames", "routes_requests", BINDS, FAIL, r"name, empty frame and request: .* \+ 0 bytes"),
+    ("joins-sent-frames", "asks_as_a_dealer", CONNECTS, FAIL, r"the REP socket gets the request alone: .*got nothing"),
+    ("ignores-options", "routes_to_a_router", CONNECTS, FAIL, r"by its routing id; observed it knows nobody of that"),
     ("flips-a-received-bit", "reads_subscriptions", CONNECTS, FAIL, r"delivers the subscription: .*the crate got 17"),
     ("swallows-messages", "subscribes_by_messages", CONNECTS, TIMEOUT, r"subscription to .* arrives; observed"),
     ("flips-a-sent-bit", "talks_to_a_pair", BINDS, FAIL, r"three messages arrive in order"),
@@ -64,7 +71,7 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("reorders", "loses_none_of_many", {"way": "sends"}, FAIL, r"in order; observed another one at number \[0\]"),
     ("flips-a-received-bit", "loses_none_of_many", {"way": "receives"}, FAIL, r"observed another one at number \[0\]"),
     # subscriptions
-    ("subscribes-to-everything", "subscribes_by_prefix", {}, FAIL, r"only what begins with a prefix .*observed"),
+    ("subscribes-to-everything", "subscribes_by_prefix", {"other": b"\xff\x00"}, FAIL, r"only what begins .*observed"),
     ("mixes-topics-up", "publishes_by_prefix", {}, FAIL, r"only what begins with the prefix arrives.*observed"),
     ("pretends-to-unsubscribe", "unsubscribes", {}, TIMEOUT, r"cancellation to b'ended/' arrives; observed"),
     ("never-reconnects", "keeps_subscriptions_across_a_cut", CONNECTS, TIMEOUT, r"subscription to b'kept/' arrives"),
@@ -130,9 +137,15 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 0}, FAIL, r"topic.*observed .*othertopic"),
     ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 1}, FAIL, r"topic.*observed .*othertopic"),
     ("never-answers-ping", "answers_ping", {}, FAIL, r"PONG arrives; observed 0 of 1 bytes came, then: timed out"),
-    ("flips-a-received-bit", "takes_strange_metadata", {}, FAIL, r"message is delivered: .*the crate got 32 bytes"),
+    ("reads-metadata-as-text", "takes_strange_metadata", {}, CRASH, r"status 101 during receive: .*can't decode byte"),
+    ("forgets-metadata", "reads_metadata", {}, FAIL, r"with \{'Socket-Type': 'PUSH'.*observed .* with \{'Socket-Type"),
+    ("reads-metadata-as-text", "reads_metadata_that_is_no_text", {}, CRASH, r"status 101 during receive: .*can't deco"),
     ("ignores-options", "gives_a_silent_peer_up", {}, FAIL, r"the crate connects again; observed nobody connected"),
-    ("flips-a-received-bit", "survives_a_peer_that_speaks_otherwise", {"said": b"GET /"}, FAIL, r"the crate got 32"),
+    ("panics-on-strangers", "survives_a_peer_that_speaks_otherwise", {"said": _NONSENSE}, CRASH, r"handshake_failed"),
+    # malformed
+    ("panics-on-lost-peers", "survives_a_malformed_frame", {"said": _ENDLESS}, CRASH, r"101 during .*disconnected"),
+    ("delivers-half-messages", "delivers_nothing_of_half_a_message", {"said": b"\0\x64half"}, FAIL, r"delivered 4 byt"),
+    ("panics-on-strangers", "survives_a_malformed_ready", {"ready": b"\5REA"}, CRASH, r"101 during .*handshake_failed"),
 ]
 
 #: Scenarios for which there is no saboteur, with the reason.

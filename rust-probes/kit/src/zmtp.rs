@@ -1,5 +1,6 @@
 //! ZeroMQ: the operations of `zmtp` as a trait, and its events.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -128,6 +129,9 @@ pub struct Receive {
     pub timeout_ms: Option<u32>,
     #[serde(default)]
     pub as_text: bool,
+    /// Names of metadata properties to read of the message.
+    #[serde(default)]
+    pub metadata: Vec<String>,
 }
 
 /// One message.
@@ -136,6 +140,8 @@ pub struct Received {
     pub frames: Vec<Bytes>,
     /// With `as_text`: whether the frame is UTF-8.
     pub is_text: Option<bool>,
+    /// Where properties were asked for: their values.
+    pub metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// Read an option back.
