@@ -68,6 +68,11 @@ class ZmtpClient(PeerClient):
         """As `terminate`, and returns at once: with a function that waits for the end, given seconds."""
         return self.begin("terminate", zmtp.TerminateRequest(), "the context ends")
 
+    def decode_key(self, text: str) -> bytes:
+        """The bytes of a key's text."""
+        reply = self.call("decode_key", zmtp.DecodeKeyRequest(text=text), "the key is decoded")
+        return decode(reply["key"])
+
     def interrupt(self, times: int) -> None:
         """Send the process SIGUSR1, which it handles, this many times."""
         for _ in range(times):

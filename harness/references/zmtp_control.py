@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import signal
+import struct
 import time
 from importlib.metadata import version
 from typing import Any
 
 import zmq
+from zmq.utils import z85
 
 from harness.model import Dialect
 from harness.references.zmtp import Context, Socket
@@ -149,6 +151,13 @@ class ControlClient:
         self._context.terminate()
         self._context = Context()
         return Empty()
+
+    def decode_key(self, request: zmtp.DecodeKeyRequest) -> zmtp.DecodeKeyReply:
+        """Decode Z85, which pyzmq does itself."""
+        try:
+            return zmtp.DecodeKeyReply(key=encode(z85.decode(request.text)))
+        except (ValueError, KeyError, struct.error) as error:
+            raise ProbeFailure(ErrorCode.CRATE, f"{type(error).__name__}: {error}") from error
 
     def _socket(self, name: str) -> Socket:
         if name not in self._sockets:

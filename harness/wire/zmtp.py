@@ -191,6 +191,18 @@ class TerminateRequest(Strict):
     )
 
 
+class DecodeKeyRequest(Strict):
+    """Decode a key's text by the crate's call for Z85 (https://rfc.zeromq.org/spec/32/)."""
+
+    text: str
+
+
+class DecodeKeyReply(Strict):
+    """The key's bytes."""
+
+    key: Base64
+
+
 VOCABULARY = Vocabulary(
     title="ZeroMQ",
     dialects=(Dialect.ZMTP,),
@@ -205,6 +217,7 @@ VOCABULARY = Vocabulary(
         Operation("monitor", MonitorRequest),
         Operation("close", CloseRequest, Empty),
         Operation("terminate", TerminateRequest, Empty),
+        Operation("decode_key", DecodeKeyRequest, DecodeKeyReply),
     ),
     events=(Event("monitor", MonitorEvent),),
 )

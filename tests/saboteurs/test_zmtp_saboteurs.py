@@ -128,6 +128,15 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
         FAIL | TIMEOUT,  # the friend sends before its handshake fails, or after
         r"only what the client with the right key sends|monitor reports|the reference could send nothing",
     ),
+    # keys
+    ("decodes-in-base-64", "decodes_a_key", {}, FAIL, r"HelloWorld is 864fd26fb559f75b; observed 1de9"),
+    (
+        "skips-what-is-no-key",
+        "refuses_what_is_no_key",
+        {"text": "Hello~orld"},
+        FAIL,
+        r"observed the crate reported succ",
+    ),
     # signals
     ("dies-of-signals", "survives_a_signal", {"call": "poll"}, CRASH, r"killed by SIGUSR1 during receive"),
     ("dies-of-signals", "survives_a_signal", {"call": "receive"}, CRASH, r"killed by SIGUSR1 during receive"),

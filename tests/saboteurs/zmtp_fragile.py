@@ -1,4 +1,4 @@
-"""Wrong ZeroMQ clients that a peer which says strange things brings down; `zmtp_clients` runs them."""
+"""Wrong ZeroMQ clients that strange input brings down or fools; `zmtp_clients` runs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from harness.references.zmtp_control import ControlClient, MonitorEvents
 from harness.references.zmtp_raw import ProtocolError, RawPeer
 from harness.wire import zmtp
-from harness.wire.messages import ErrorCode, encode
+from harness.wire.messages import ErrorCode, decode, encode
 from harness.wire.serve import ProbeFailure
 
 
@@ -124,10 +124,31 @@ class DeliversHalfMessages(ControlClient):
         return zmtp.ReceiveReply(frames=[encode(frame) for frame in frames])
 
 
+class DecodesInBase64(ControlClient):
+    """Takes Z85 for base64."""
+
+    def decode_key(self, request: zmtp.DecodeKeyRequest) -> zmtp.DecodeKeyReply:
+        """Decode something else."""
+        return zmtp.DecodeKeyReply(key=encode(decode(request.text + "==")))
+
+
+class SkipsWhatIsNoKey(ControlClient):
+    """Makes a key of any text."""
+
+    def decode_key(self, request: zmtp.DecodeKeyRequest) -> zmtp.DecodeKeyReply:
+        """Zeros stand for what cannot be decoded."""
+        try:
+            return super().decode_key(request)
+        except ProbeFailure:
+            return zmtp.DecodeKeyReply(key=encode(bytes(len(request.text) * 4 // 5)))
+
+
 CLIENTS: dict[str, type[ControlClient]] = {
     "panics-on-lost-peers": PanicsOnLostPeers,
     "panics-on-strangers": PanicsOnStrangers,
     "reads-metadata-as-text": ReadsMetadataAsText,
     "forgets-metadata": ForgetsMetadata,
+    "decodes-in-base-64": DecodesInBase64,
+    "skips-what-is-no-key": SkipsWhatIsNoKey,
     "delivers-half-messages": DeliversHalfMessages,
 }

@@ -23,6 +23,7 @@ pub const OPS: &[&str] = &[
     "monitor",
     "close",
     "terminate",
+    "decode_key",
     "wait",
 ];
 
@@ -210,6 +211,12 @@ pub struct Close {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct DecodeKey {
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Monitor {
     socket: String,
 }
@@ -267,6 +274,9 @@ pub trait Client {
     /// Closes every socket, ends the context and makes another.
     fn terminate(&mut self, request: Terminate) -> Result<(), Failure>;
 
+    /// Decodes a key's text, which is Z85.
+    fn decode_key(&mut self, text: &str) -> Result<Vec<u8>, Failure>;
+
     /// Reads monitors for at most `remaining`, or until something happened.
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure>;
 }
@@ -307,6 +317,11 @@ impl<C: Client> Handler for Zmtp<C> {
             }
             "close" => client.close(decode(fields)?).map(nothing),
             "terminate" => client.terminate(decode(fields)?).map(nothing),
+            "decode_key" => {
+                let DecodeKey { text } = decode(fields)?;
+                let key = client.decode_key(&text)?;
+                Ok(json!({ "key": Bytes(key) }))
+            }
             _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
         }
     }

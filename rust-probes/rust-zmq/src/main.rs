@@ -7,7 +7,7 @@
 //! - A receive `as_text` is [`Socket::recv_string`](https://docs.rs/zmq/0.10.0/zmq/struct.Socket.html#method.recv_string),
 //!   which gives the bytes where they are no UTF-8.
 //! - Metadata is read by [`Message::gets`](https://docs.rs/zmq/0.10.0/zmq/struct.Message.html#method.gets).
-//! - Options are set and read by the `set_…`, `get_…` and `is_…` methods; keys are decoded by
+//! - Options are set and read by the `set_…`, `get_…` and `is_…` methods; keys, and what `decode_key` is given, are decoded by
 //!   [`z85_decode`](https://docs.rs/zmq/0.10.0/zmq/fn.z85_decode.html), as the
 //!   [test of CURVE](https://docs.rs/crate/zmq/0.10.0/source/tests/curve.rs) does.
 //! - `monitor` and `wait` follow the [test of monitors](https://docs.rs/crate/zmq/0.10.0/source/tests/monitor.rs): a PAIR
@@ -187,6 +187,10 @@ impl kit::zmtp::Client for Probe {
         }
         self.context = Context::new();
         Ok(())
+    }
+
+    fn decode_key(&mut self, text: &str) -> Result<Vec<u8>, Failure> {
+        options::key_of(text)
     }
 
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {

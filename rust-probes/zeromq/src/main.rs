@@ -180,6 +180,13 @@ impl kit::zmtp::Client for Probe {
         Ok(())
     }
 
+    fn decode_key(&mut self, _: &str) -> Result<Vec<u8>, Failure> {
+        Err(Failure::unsupported(
+            "z85",
+            "there are no keys, as there is no CURVE",
+        ))
+    }
+
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {
         events.wait(remaining);
         Ok(())
