@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from harness.bench import Bench, ReferencePeer
 from harness.capture import Relay
+from harness.cells.doors import PLAIN, Door
 from harness.cells.peer import DELIVERY, PeerCell
 from harness.cells.zmtp_client import Message, ZmtpClient, ZmtpSocket
 from harness.errors import CrateTimeout, FeatureUnsupported, Mismatch
@@ -48,6 +49,9 @@ class Link:
 class ZmtpCell(PeerCell):
     """One attempt at a ZeroMQ scenario."""
 
+    #: Connections one after the other, and seconds after which those that were made have to do.
+    connections, connecting = 200, 30.0
+
     def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: ReferencePeer, folder: Path) -> None:
         super().__init__(bench, scenario, crate, folder)
         self.peer = peer
@@ -62,9 +66,9 @@ class ZmtpCell(PeerCell):
 
     # -- who takes part ----------------------------------------------------------------------------
 
-    def client(self) -> ZmtpClient:
-        """Another process of the crate."""
-        return ZmtpClient(self, *self._start_client())
+    def client(self, door: Door = PLAIN) -> ZmtpClient:
+        """Another process of the crate, which knows the host of `door`."""
+        return ZmtpClient(self, *self._start_client(door))
 
     def raw_peer(self) -> RawPeer:
         """A peer that was written from the specification, and shares no code with the crate or the reference."""

@@ -114,11 +114,16 @@ class ZmtpSocket:
 
     def send(self, *frames: bytes, within: float | None = DELIVERY) -> None:
         """Send one message; the poll before it takes up to `within` seconds, null leaves waiting to the socket."""
+        self.begin_send(*frames, within=within)()
+
+    def begin_send(self, *frames: bytes, within: float | None = DELIVERY) -> Callable[[], object]:
+        """As `send`, and returns at once: with a function that waits for the call's end."""
         fields: dict[str, Any] = {"socket": self.name, "frames": [encode(frame) for frame in frames]}
         if within is not None:
             fields["timeout_ms"] = round(within * 1000)
         request = zmtp.SendRequest.model_validate(fields)
-        self.client.call("send", request, "the message is taken over", (within or 0) + 2 * CALL_DEADLINE)
+        finish = self.client.begin("send", request, "the message is taken over")
+        return lambda: finish((within or 0) + 2 * CALL_DEADLINE)
 
     def receive(self, within: float | None = DELIVERY, *, as_text: bool = False) -> tuple[Message, bool | None]:
         """The next message, and whether it is text where that was asked; `within` as `send` has it.

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from harness.cells.mqtt import PASSWORD, USERNAME, MqttCell
 from harness.cells.mqtt_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
-
-#: Connections after which what a process needs once is there.
-_FIRST = 10
-#: Bytes that the allocator may keep.
-_MORE_MEMORY = 16 * 2**20
 
 
 @scenario(
@@ -169,24 +162,10 @@ def test_frees_what_a_connection_took(cell: MqttCell) -> None:
     long is judged by the connections that it makes in 30 seconds.
     """
     client = cell.client()
-    made = 0
-    end = time.monotonic() + cell.connecting
-    before = client.footprint()
-    while made < cell.connections and time.monotonic() < end:
+
+    def meet() -> None:
         client.connect()
         client.publish(cell.topic("round"), b"x", qos=0)
         client.disconnect()
-        made += 1
-        if made == _FIRST:
-            before = client.footprint()
-    after, some = client.footprint(), 2 + (made - _FIRST) // 4
-    cell.expect(
-        after.files <= before.files + some and after.threads <= before.threads + some,
-        expected=f"at most {some} more file descriptors and threads than after {_FIRST} connections: {before}",
-        observed=f"after {made} connections: {after}",
-    )
-    cell.expect(
-        after.memory <= before.memory + _MORE_MEMORY,
-        expected=f"at most {_MORE_MEMORY >> 20} MiB more than after {_FIRST} connections: {before}",
-        observed=f"after {made} connections: {after}",
-    )
+
+    cell.expect_freed(client, meet, times=cell.connections, within=cell.connecting)

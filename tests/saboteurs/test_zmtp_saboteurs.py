@@ -13,6 +13,7 @@ import pytest
 
 from harness.bench import Bench, ReferencePeer
 from harness.catalog import load_crates, load_peers
+from harness.cells.zmtp import ZmtpCell
 from harness.judge import Question, attempt
 from harness.model import Attempt, CellKey, Crate, Dialect, Kind, Role, Sourced, Verdict
 from harness.scenario import scenario_of
@@ -128,6 +129,21 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
         FAIL | TIMEOUT,  # the friend sends before its handshake fails, or after
         r"only what the client with the right key sends|monitor reports|the reference could send nothing",
     ),
+    ("monitors-nothing", "trusts_no_curve_server_with_another_key", {}, TIMEOUT, r"or disconnected; observed it report"),
+    (
+        "ignores-options",
+        "asks_zap_without_a_password",
+        {"status": "200"},
+        FAIL,
+        r"a message is received; observed .*tim",
+    ),
+    (
+        "ignores-options",
+        "asks_zap_without_a_password",
+        {"status": "400"},
+        FAIL,
+        r"a message is received; observed .*tim",
+    ),
     # keys
     ("decodes-in-base-64", "decodes_a_key", {}, FAIL, r"HelloWorld is 864fd26fb559f75b; observed 1de9"),
     (
@@ -137,6 +153,29 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
         FAIL,
         r"observed the crate reported succ",
     ),
+    # network
+    (
+        "drops-what-waits",
+        "reads_frames_that_come_together",
+        {},
+        FAIL,
+        r"all messages are delivered in order: .*observed",
+    ),
+    ("never-reconnects", "tries_every_address", {}, FAIL, _NOBODY_THERE),
+    ("reorders", "pushes_beside_others", {}, FAIL, r"each in order; observed the reference got 200, 200 of them diff"),
+    ("drops-what-waits", "pulls_from_many", {}, FAIL, r"each in order; observed the crate got"),
+    ("leaks-files", "frees_what_a_connection_took", BINDS, FAIL, r"more file descriptors .*observed after 40 conn"),
+    ("leaks-files", "frees_what_a_connection_took", CONNECTS, FAIL, r"more file descriptors .*observed after 40 conn"),
+    # marks
+    (
+        "ignores-options",
+        "takes_no_more_than_its_mark",
+        {},
+        FAIL,
+        r"at most 16 more are in buffers; observed 100 of 100",
+    ),
+    ("ignores-options", "publishes_past_who_does_not_read", {}, FAIL, r"arrive, and not all; observed 40 messages"),
+    ("ignores-options", "delivers_the_last_message_alone", {}, FAIL, r"at most 15 before it; observed 100 of 100 mess"),
     # signals
     ("dies-of-signals", "survives_a_signal", {"call": "poll"}, CRASH, r"killed by SIGUSR1 during receive"),
     ("dies-of-signals", "survives_a_signal", {"call": "receive"}, CRASH, r"killed by SIGUSR1 during receive"),
@@ -168,6 +207,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("peer", "zmtp", "zmtp_client"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 1.5)
     monkeypatch.setattr("harness.references.zmtp_raw.STEP", 1.5)
+    monkeypatch.setattr(ZmtpCell, "connections", 40)
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": 1.5})
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (1.5,))
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": 1.5})

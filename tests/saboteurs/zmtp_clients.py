@@ -16,7 +16,7 @@ from harness.references.zmtp_raw import RawPeer
 from harness.wire import zmtp
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import ProbeFailure
-from tests.saboteurs import zmtp_fragile
+from tests.saboteurs import zmtp_fragile, zmtp_many
 from tests.saboteurs.zmtp_fragile import panic
 
 
@@ -378,6 +378,7 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "is-another-type": SpeaksOfSomethingElse,
     "never-answers-ping": NeverAnswersPing,
     **zmtp_fragile.CLIENTS,
+    **zmtp_many.CLIENTS,
 }
 
 
