@@ -129,7 +129,7 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
         FAIL | TIMEOUT,  # the friend sends before its handshake fails, or after
         r"only what the client with the right key sends|monitor reports|the reference could send nothing",
     ),
-    ("monitors-nothing", "trusts_no_curve_server_with_another_key", {}, TIMEOUT, r"or disconnected; observed it report"),
+    ("monitors-nothing", "trusts_no_curve_server_with_another_key", {}, TIMEOUT, r"or disconnected; observed it repo"),
     (
         "ignores-options",
         "asks_zap_without_a_password",
