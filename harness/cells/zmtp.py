@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from harness.bench import Bench, ReferencePeer
 from harness.capture import Relay
+from harness.cells.doors import PLAIN, Door
 from harness.cells.peer import DELIVERY, PeerCell
 from harness.cells.zmtp_client import Message, ZmtpClient, ZmtpSocket
 from harness.errors import CrateTimeout, FeatureUnsupported, Mismatch
@@ -48,6 +49,9 @@ class Link:
 class ZmtpCell(PeerCell):
     """One attempt at a ZeroMQ scenario."""
 
+    #: Connections one after the other, and seconds after which those that were made have to do.
+    connections, connecting = 200, 30.0
+
     def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: ReferencePeer, folder: Path) -> None:
         super().__init__(bench, scenario, crate, folder)
         self.peer = peer
@@ -62,9 +66,9 @@ class ZmtpCell(PeerCell):
 
     # -- who takes part ----------------------------------------------------------------------------
 
-    def client(self) -> ZmtpClient:
-        """Another process of the crate."""
-        return ZmtpClient(self, *self._start_client())
+    def client(self, door: Door = PLAIN) -> ZmtpClient:
+        """Another process of the crate, which knows the host of `door`."""
+        return ZmtpClient(self, *self._start_client(door))
 
     def raw_peer(self) -> RawPeer:
         """A peer that was written from the specification, and shares no code with the crate or the reference."""
@@ -126,13 +130,13 @@ class ZmtpCell(PeerCell):
         if (major, minor) < (3, 1):
             raise FeatureUnsupported("ping", f"the crate greets as ZMTP {major}.{minor}")
 
-    def send_first(self, link: Link, *frames: bytes) -> None:
+    def send_first(self, sender: ZmtpSocket, *frames: bytes) -> None:
         """The crate sends one message while its first peer may still be on its way.
 
         With no peer there a socket "SHALL block on sending, or return a suitable error" (28/REQREP, 30/PIPELINE): after
         an error it is asked again.
         """
-        link.crate.client.until_it_works(lambda: link.crate.send(*frames), DELIVERY)
+        sender.client.until_it_works(lambda: sender.send(*frames), DELIVERY)
 
     def send(self, reference: Socket, *frames: bytes) -> None:
         """The reference sends one message.

@@ -68,6 +68,11 @@ class ZmtpClient(PeerClient):
         """As `terminate`, and returns at once: with a function that waits for the end, given seconds."""
         return self.begin("terminate", zmtp.TerminateRequest(), "the context ends")
 
+    def decode_key(self, text: str) -> bytes:
+        """The bytes of a key's text."""
+        reply = self.call("decode_key", zmtp.DecodeKeyRequest(text=text), "the key is decoded")
+        return decode(reply["key"])
+
     def interrupt(self, times: int) -> None:
         """Send the process SIGUSR1, which it handles, this many times."""
         for _ in range(times):
@@ -109,11 +114,16 @@ class ZmtpSocket:
 
     def send(self, *frames: bytes, within: float | None = DELIVERY) -> None:
         """Send one message; the poll before it takes up to `within` seconds, null leaves waiting to the socket."""
+        self.begin_send(*frames, within=within)()
+
+    def begin_send(self, *frames: bytes, within: float | None = DELIVERY) -> Callable[[], object]:
+        """As `send`, and returns at once: with a function that waits for the call's end."""
         fields: dict[str, Any] = {"socket": self.name, "frames": [encode(frame) for frame in frames]}
         if within is not None:
             fields["timeout_ms"] = round(within * 1000)
         request = zmtp.SendRequest.model_validate(fields)
-        self.client.call("send", request, "the message is taken over", (within or 0) + 2 * CALL_DEADLINE)
+        finish = self.client.begin("send", request, "the message is taken over")
+        return lambda: finish((within or 0) + 2 * CALL_DEADLINE)
 
     def receive(self, within: float | None = DELIVERY, *, as_text: bool = False) -> tuple[Message, bool | None]:
         """The next message, and whether it is text where that was asked; `within` as `send` has it.
@@ -124,6 +134,15 @@ class ZmtpSocket:
         fields = self._receiving(within, as_text=as_text)
         ok = self.client.call("receive", fields, "a message is received", (within or 0) + 2 * CALL_DEADLINE)
         return _message(ok), ok.get("is_text")
+
+    def receive_with(self, *names: str, within: float = DELIVERY) -> tuple[Message, dict[str, str | None]]:
+        """The next message and these metadata properties of it, as text; null where the crate says that it has none.
+
+        `within` and errors as `receive` has them.
+        """
+        request = self._receiving(within).model_copy(update={"metadata": list(names)})
+        ok = self.client.call("receive", request, "a message is received with its metadata", within + 2 * CALL_DEADLINE)
+        return _message(ok), ok["metadata"]
 
     def begin_receive(self, within: float | None) -> Callable[[float], Message]:
         """As `receive`, and returns at once: with a function that waits for the message, given seconds."""

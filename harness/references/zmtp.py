@@ -8,6 +8,7 @@ binding is right, and not that libzmq keeps to ZMTP. `zmtp_raw` has a peer that 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -95,20 +96,30 @@ class Socket:
         self.raw.setsockopt(zmq.SUBSCRIBE, prefix)
 
     def send(self, *frames: bytes, within: float = STEP) -> bool:
-        """Send one message; false where nobody took it within `within` seconds."""
+        """Send one message; false where nobody took it within `within` seconds.
+
+        A mandatory ROUTER returns false too where nobody has the name that it is to send to.
+        """
         if not self.raw.poll(_milliseconds(within), zmq.POLLOUT):
             return False
         try:
             self.raw.send_multipart(frames, zmq.DONTWAIT)
         except zmq.Again:  # whoever was there for the poll is gone
             return False
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return False
         return True
 
     def receive(self, within: float = STEP) -> tuple[bytes, ...] | None:
         """The next message; null where none came within `within` seconds."""
-        if not self.raw.poll(_milliseconds(within), zmq.POLLIN):
-            return None
-        return tuple(self.raw.recv_multipart(zmq.DONTWAIT))
+        end = time.monotonic() + within
+        while self.raw.poll(_milliseconds(end - time.monotonic()), zmq.POLLIN):
+            # A REP or REQ sees that something came, and drops it where it has no empty frame.
+            with contextlib.suppress(zmq.Again):
+                return tuple(self.raw.recv_multipart(zmq.DONTWAIT))
+        return None
 
     def monitor(self) -> None:
         """Report events from now on."""

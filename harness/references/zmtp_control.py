@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import signal
+import struct
 import time
 from importlib.metadata import version
 from typing import Any
 
 import zmq
+from zmq.utils import z85
 
 from harness.model import Dialect
 from harness.references.zmtp import Context, Socket
@@ -106,7 +108,9 @@ class ControlClient:
             if request.as_text:
                 text = socket.raw.recv_string()
                 return zmtp.ReceiveReply(frames=[encode(text.encode())], is_text=True)
-            return zmtp.ReceiveReply(frames=[encode(frame) for frame in socket.raw.recv_multipart()])
+            frames = socket.raw.recv_multipart(copy=False)
+            metadata = {name: _property(frames[0], name) for name in request.metadata} or None
+            return zmtp.ReceiveReply(frames=[encode(frame.bytes) for frame in frames], metadata=metadata)
         except zmq.ZMQError as error:
             raise _failure(error) from error
         except UnicodeDecodeError as error:
@@ -148,6 +152,13 @@ class ControlClient:
         self._context = Context()
         return Empty()
 
+    def decode_key(self, request: zmtp.DecodeKeyRequest) -> zmtp.DecodeKeyReply:
+        """Decode Z85, which pyzmq does itself."""
+        try:
+            return zmtp.DecodeKeyReply(key=encode(z85.decode(request.text)))
+        except (ValueError, KeyError, struct.error) as error:
+            raise ProbeFailure(ErrorCode.CRATE, f"{type(error).__name__}: {error}") from error
+
     def _socket(self, name: str) -> Socket:
         if name not in self._sockets:
             raise ProbeFailure(ErrorCode.STATE, f"there is no socket {name!r}: open comes first")
@@ -157,6 +168,15 @@ class ControlClient:
 def _await(socket: Socket, wanted: int, timeout_ms: int | None) -> None:
     if timeout_ms is not None and not socket.raw.poll(timeout_ms, wanted):
         raise ProbeFailure(ErrorCode.TIMEOUT, f"poll: no event in {timeout_ms} ms")
+
+
+def _property(frame: zmq.Frame, name: str) -> str | None:
+    try:
+        return str(frame.get(name))
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EINVAL:
+            raise
+        return None
 
 
 def _failure(error: zmq.ZMQError) -> ProbeFailure:

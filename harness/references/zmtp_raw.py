@@ -72,10 +72,7 @@ class RawPeer:
 
     def make_ready(self, properties: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """Exchange READY; returns the other side's properties, names in lower case."""
-        fields = [
-            bytes([len(name)]) + name + struct.pack(">I", len(value)) + value for name, value in properties.items()
-        ]
-        self.send_command(b"READY", b"".join(fields))
+        self.send_command(b"READY", b"".join(property_of(name, value) for name, value in properties.items()))
         command = self.receive()
         if not isinstance(command, Command) or command.name != b"READY":
             raise ProtocolError(f"expected READY, got {command}")
@@ -83,12 +80,11 @@ class RawPeer:
 
     def send(self, *frames: bytes) -> None:
         """Send one message."""
-        for index, frame in enumerate(frames):
-            self._send_frame(_MORE if index < len(frames) - 1 else 0, frame)
+        self.write(encoded(*frames))
 
     def send_command(self, name: bytes, body: bytes) -> None:
         """Send one command."""
-        self._send_frame(_COMMAND, bytes([len(name)]) + name + body)
+        self.write(_frame(_COMMAND, bytes([len(name)]) + name + body))
 
     def write(self, data: bytes) -> None:
         """Write bytes as they are."""
@@ -119,11 +115,6 @@ class RawPeer:
             self._stream.close()
         self._listener.close()
 
-    def _send_frame(self, flags: int, body: bytes) -> None:
-        long = len(body) > 255
-        size = struct.pack(">Q", len(body)) if long else bytes([len(body)])
-        self.write(bytes([flags | (_LONG if long else 0)]) + size + body)
-
     def _read(self, size: int) -> bytes:
         data = bytearray()
         while len(data) < size:
@@ -140,6 +131,23 @@ class RawPeer:
         if self._stream is None:
             raise ProtocolError("there is no connection")
         return self._stream
+
+
+def encoded(*frames: bytes) -> bytes:
+    """One message as it goes over the wire."""
+    last = len(frames) - 1
+    return b"".join(_frame(_MORE if index < last else 0, frame) for index, frame in enumerate(frames))
+
+
+def _frame(flags: int, body: bytes) -> bytes:
+    long = len(body) > 255
+    size = struct.pack(">Q", len(body)) if long else bytes([len(body)])
+    return bytes([flags | (_LONG if long else 0)]) + size + body
+
+
+def property_of(name: bytes, value: bytes) -> bytes:
+    """A metadata property as READY has it."""
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
 
 
 def _properties(body: bytes) -> dict[bytes, bytes]:

@@ -54,7 +54,10 @@ class Options(Strict):
     heartbeat_ivl: int | None = None
     heartbeat_timeout: int | None = None
     immediate: bool | None = None
-    ipv6: bool | None = None
+    ipv6: bool | None = Field(
+        default=None,
+        description="true where IPv6 addresses follow; a crate that always takes those does nothing for it",
+    )
     conflate: bool | None = None
     router_mandatory: bool | None = None
     router_handover: bool | None = None
@@ -131,6 +134,10 @@ class ReceiveRequest(OnSocket):
         "running out is the error `timeout`",
     )
     as_text: bool = Field(default=False, description="use the crate's call that returns a string, for one frame")
+    metadata: list[str] = Field(
+        default_factory=list,
+        description="properties of the connection to read of the message, by the crate's call for it",
+    )
 
 
 class ReceiveReply(Strict):
@@ -139,6 +146,10 @@ class ReceiveReply(Strict):
     frames: list[Base64]
     is_text: bool | None = Field(
         default=None, description="with `as_text`: false where the crate says that the frame is no UTF-8"
+    )
+    metadata: dict[str, str | None] | None = Field(
+        default=None,
+        description="with `metadata`: the value of each property; null where the crate says that it has none",
     )
 
 
@@ -180,6 +191,18 @@ class TerminateRequest(Strict):
     )
 
 
+class DecodeKeyRequest(Strict):
+    """Decode a key's text by the crate's call for Z85 (https://rfc.zeromq.org/spec/32/)."""
+
+    text: str
+
+
+class DecodeKeyReply(Strict):
+    """The key's bytes."""
+
+    key: Base64
+
+
 VOCABULARY = Vocabulary(
     title="ZeroMQ",
     dialects=(Dialect.ZMTP,),
@@ -194,6 +217,7 @@ VOCABULARY = Vocabulary(
         Operation("monitor", MonitorRequest),
         Operation("close", CloseRequest, Empty),
         Operation("terminate", TerminateRequest, Empty),
+        Operation("decode_key", DecodeKeyRequest, DecodeKeyReply),
     ),
     events=(Event("monitor", MonitorEvent),),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from harness.cells.doors import SCRIPTED
@@ -12,8 +10,6 @@ from harness.cells.mqtt_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
-#: Connections after which what a process needs once is there.
-_FIRST = 10
 #: Why a server refuses a connection, and its CONNACK's code in 3.1.1 and in 5.0.
 _REFUSALS = {
     "protocol": (0x01, 0x84),
@@ -22,8 +18,6 @@ _REFUSALS = {
     "password": (0x04, 0x86),
     "authorisation": (0x05, 0x87),
 }
-#: Bytes that the allocator may keep.
-_MORE_MEMORY = 16 * 2**20
 
 
 @scenario(
@@ -204,24 +198,10 @@ def test_frees_what_a_connection_took(cell: MqttCell) -> None:
     long is judged by the connections that it makes in 30 seconds.
     """
     client = cell.client()
-    made = 0
-    end = time.monotonic() + cell.connecting
-    before = client.footprint()
-    while made < cell.connections and time.monotonic() < end:
+
+    def meet() -> None:
         client.connect()
         client.publish(cell.topic("round"), b"x", qos=0)
         client.disconnect()
-        made += 1
-        if made == _FIRST:
-            before = client.footprint()
-    after, some = client.footprint(), 2 + (made - _FIRST) // 4
-    cell.expect(
-        after.files <= before.files + some and after.threads <= before.threads + some,
-        expected=f"at most {some} more file descriptors and threads than after {_FIRST} connections: {before}",
-        observed=f"after {made} connections: {after}",
-    )
-    cell.expect(
-        after.memory <= before.memory + _MORE_MEMORY,
-        expected=f"at most {_MORE_MEMORY >> 20} MiB more than after {_FIRST} connections: {before}",
-        observed=f"after {made} connections: {after}",
-    )
+
+    cell.expect_freed(client, meet, times=cell.connections, within=cell.connecting)

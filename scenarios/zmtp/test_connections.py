@@ -41,7 +41,7 @@ def test_works_again_after_a_cut(cell: ZmtpCell, side: Side) -> None:
     link = cell.link("DEALER", "DEALER", side)
     for cuts in range(3):
         there, back = cell.payload(), cell.payload()
-        cell.send_first(link, there)
+        cell.send_first(link.crate, there)
         cell.expect_received(link.reference, [Message.of(there)], expected="a message arrives")
         cell.send(link.reference, back)
         cell.expect_delivered(link.crate, [Message.of(back)], expected="a message is delivered", after_cut=cuts > 0)
@@ -134,14 +134,14 @@ def test_tells_the_endpoint_that_it_is_bound_to(cell: ZmtpCell) -> None:
 )
 def test_works_over_ipc(cell: ZmtpCell, side: Side) -> None:
     """Messages go both ways over a Unix socket."""
-    socket, reference = cell.client().open("PAIR"), cell.reference.open("PAIR")
+    socket, reference = cell.client().open("DEALER"), cell.reference.open("DEALER")
     endpoint = cell.ipc_endpoint()
     if side == "crate-binds":
         reference.connect(socket.bind(endpoint))
     else:
         socket.connect(reference.bind(endpoint))
     there, back = cell.payload(), cell.payload()
-    socket.send(there)
+    cell.send_first(socket, there)
     cell.expect_received(reference, [Message.of(there)], expected="a message arrives")
     cell.send(reference, back)
     cell.expect_delivered(socket, [Message.of(back)], expected="a message is delivered")
@@ -157,14 +157,14 @@ def test_works_over_ipc(cell: ZmtpCell, side: Side) -> None:
 )
 def test_works_over_ipv6(cell: ZmtpCell, side: Side) -> None:
     """With the option for IPv6, messages go both ways over ::1."""
-    socket, reference = cell.client().open("PAIR", ipv6=True), cell.reference.open("PAIR", ipv6=True)
+    socket, reference = cell.client().open("DEALER", ipv6=True), cell.reference.open("DEALER", ipv6=True)
     if side == "crate-binds":
         reference.connect(socket.bind("tcp://[::1]:0"))
     else:
         relay = cell.relay_to(reference.bind())
         socket.connect(f"tcp://[::1]:{relay.endpoint[1]}")
     there, back = cell.payload(), cell.payload()
-    socket.send(there)
+    cell.send_first(socket, there)
     cell.expect_received(reference, [Message.of(there)], expected="a message arrives")
     cell.send(reference, back)
     cell.expect_delivered(socket, [Message.of(back)], expected="a message is delivered")

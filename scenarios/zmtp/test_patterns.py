@@ -34,7 +34,7 @@ def test_requests(cell: ZmtpCell, side: Side) -> None:
     """A REQ socket of the crate sends requests to a REP socket and gets each reply."""
     link = cell.link("REQ", "REP", side)
     for request, reply in [(cell.payload(), cell.payload()) for _ in range(3)]:
-        cell.send_first(link, request)
+        cell.send_first(link.crate, request)
         cell.expect_received(link.reference, [Message.of(request)], expected="the request arrives")
         cell.send(link.reference, reply)
         cell.expect_delivered(link.crate, [Message.of(reply)], expected="the reply is delivered")
@@ -102,7 +102,7 @@ def test_pushes(cell: ZmtpCell, side: Side) -> None:
     """A PULL socket gets what a PUSH socket of the crate sends, in order."""
     link = cell.link("PUSH", "PULL", side)
     payloads = [cell.payload() for _ in range(20)]
-    cell.send_first(link, payloads[0])
+    cell.send_first(link.crate, payloads[0])
     for payload in payloads[1:]:
         link.crate.send(payload)
     cell.expect_received(link.reference, messages(payloads), expected="all messages arrive in order")
@@ -145,7 +145,7 @@ def test_deals(cell: ZmtpCell, side: Side) -> None:
     name = f"dealer-{cell.token}".encode()
     link = cell.link("DEALER", "ROUTER", side, crate_options={"routing_id": name})
     question, answer = cell.payload(), cell.payload()
-    cell.send_first(link, question)
+    cell.send_first(link.crate, question)
     cell.expect_received(link.reference, [Message.of(name, question)], expected="the ROUTER gets name and message")
     cell.send(link.reference, name, answer)
     cell.expect_delivered(link.crate, [Message.of(answer)], expected="the crate delivers the message without the name")
@@ -163,7 +163,7 @@ def test_requests_of_a_router(cell: ZmtpCell, side: Side) -> None:
     """A ROUTER sees an empty frame between the name of the crate's REQ socket and its request, and answers so."""
     link = cell.link("REQ", "ROUTER", side, crate_options={"routing_id": b"asker"})
     request, reply = cell.payload(), cell.payload()
-    cell.send_first(link, request)
+    cell.send_first(link.crate, request)
     expected = "the ROUTER gets name, empty frame and request"
     cell.expect_received(link.reference, [Message.of(b"asker", b"", request)], expected=expected)
     cell.send(link.reference, b"asker", b"", reply)
@@ -186,6 +186,68 @@ def test_replies_to_a_dealer(cell: ZmtpCell, side: Side) -> None:
     cell.expect_delivered(link.crate, [Message.of(request)], expected="the crate delivers the request alone")
     link.crate.send(reply)
     cell.expect_received(link.reference, [Message.of(b"", reply)], expected="the DEALER gets an empty frame and reply")
+
+
+@sides
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_REQREP],
+)
+def test_routes_requests(cell: ZmtpCell, side: Side) -> None:
+    """A ROUTER socket of the crate gets name, empty frame and request of a REQ socket, which takes its answer."""
+    link = cell.link("ROUTER", "REQ", side, reference_options={"routing_id": b"asker"})
+    for request, reply in [(cell.payload(), cell.payload()) for _ in range(2)]:
+        cell.send(link.reference, request)
+        wanted = [Message.of(b"asker", b"", request)]
+        cell.expect_delivered(link.crate, wanted, expected="the crate delivers name, empty frame and request")
+        link.crate.send(b"asker", b"", reply)
+        cell.expect_received(link.reference, [Message.of(reply)], expected="the REQ socket gets the reply alone")
+
+
+@sides
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_REQREP],
+)
+def test_asks_as_a_dealer(cell: ZmtpCell, side: Side) -> None:
+    """A DEALER socket of the crate asks a REP socket behind an empty frame, and gets one before the reply."""
+    link = cell.link("DEALER", "REP", side)
+    for request, reply in [(cell.payload(), cell.payload()) for _ in range(2)]:
+        cell.send_first(link.crate, b"", request)
+        cell.expect_received(link.reference, [Message.of(request)], expected="the REP socket gets the request alone")
+        cell.send(link.reference, reply)
+        wanted = [Message.of(b"", reply)]
+        cell.expect_delivered(link.crate, wanted, expected="the crate delivers an empty frame and the reply")
+
+
+@sides
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_REQREP],
+)
+def test_routes_to_a_router(cell: ZmtpCell, side: Side) -> None:
+    """A ROUTER socket of the crate and another ROUTER reach each other by their routing ids."""
+    own, other = f"own-{cell.token}".encode(), f"other-{cell.token}".encode()
+    # Mandatory, because a ROUTER drops what is for nobody that it knows yet.
+    options = {"routing_id": other, "router_mandatory": True}
+    link = cell.link("ROUTER", "ROUTER", side, crate_options={"routing_id": own}, reference_options=options)
+    question, answer = cell.payload(), cell.payload()
+    cell.expect_soon(
+        lambda: "" if link.reference.send(own, question, within=0.2) else "it knows nobody of that name",
+        expected="the other ROUTER knows the crate by its routing id",
+    )
+    cell.expect_delivered(link.crate, [Message.of(other, question)], expected="the sender's name, then the message")
+    link.crate.send(other, answer)
+    cell.expect_received(link.reference, [Message.of(own, answer)], expected="the crate's name, then its message")
 
 
 @sides
@@ -238,7 +300,7 @@ def test_talks_to_a_pair(cell: ZmtpCell, side: Side) -> None:
     """A PAIR socket of the crate sends and receives as it likes, without taking turns."""
     link = cell.link("PAIR", "PAIR", side)
     there, back = [cell.payload() for _ in range(3)], [cell.payload() for _ in range(3)]
-    cell.send_first(link, there[0])
+    cell.send_first(link.crate, there[0])
     for payload in there[1:]:
         link.crate.send(payload)
     cell.expect_received(link.reference, messages(there), expected="three messages arrive in order")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
 import zmq
 
 from harness.cells.zmtp import ZmtpCell, endpoint_of
@@ -13,6 +14,7 @@ from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.zmtp import Socket
 from harness.scenario import scenario
 
+_NULL = "https://rfc.zeromq.org/spec/23/#the-null-security-mechanism"
 _PLAIN = "https://rfc.zeromq.org/spec/24/"
 _CURVE = "https://rfc.zeromq.org/spec/26/"
 _ZAP = "https://rfc.zeromq.org/spec/27/"
@@ -199,3 +201,72 @@ def test_serves_curve(cell: ZmtpCell) -> None:
     friend.connect(endpoint_of(relay))
     cell.send(friend, payload)
     cell.expect_delivered(server, [Message.of(payload)], expected="only what the client with the right key sends")
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.SECURITY,
+    spec=[_CURVE],
+    capability="security",
+    features=["curve"],
+)
+def test_trusts_no_curve_server_with_another_key(cell: ZmtpCell) -> None:
+    """With another key than the server's, the crate as a CURVE client is not let in and sends the server nothing."""
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    other, _ = (key.decode() for key in zmq.curve_keypair())
+    own_public, own_secret = (key.decode() for key in zmq.curve_keypair())
+    own = {"curve_publickey": own_public, "curve_secretkey": own_secret}
+    reference = cell.reference.open("PULL", curve_server=True, curve_secretkey=secret)
+    relay = cell.relay_to(reference.bind())
+    socket = cell.client().open("PUSH", curve_serverkey=other, **own)
+    socket.monitor()
+    socket.connect(endpoint_of(relay))
+    with contextlib.suppress(RefusedByCrate):
+        socket.send(cell.payload(), within=0)
+    socket.await_event(*_REFUSALS)
+    friend, marker = cell.reference.open("PUSH", curve_serverkey=public, **own), cell.payload()
+    friend.connect(endpoint_of(relay))
+    cell.send(friend, marker)
+    cell.expect_received(reference, [Message.of(marker)], expected="only what the client with the right key sends")
+
+
+@pytest.mark.parametrize("status", ["200", "400"], ids=["accepted", "refused"])
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.SECURITY,
+    spec=[_NULL, _ZAP],
+    capability="security",
+)
+def test_asks_zap_without_a_password(cell: ZmtpCell, status: str) -> None:
+    """With a domain, the crate asks its ZAP handler about clients that log in with NULL, and does what that says."""
+    client = cell.client()
+    handler = client.open("REP")
+    handler.bind("inproc://zeromq.zap.01")
+    server = client.open("PULL", zap_domain="domain")
+    relay = cell.relay_to(server.bind())
+    reference, payload = cell.reference.open("PUSH"), cell.payload()
+    reference.monitor()
+    reference.connect(endpoint_of(relay))
+    cell.send(reference, payload)
+    request = handler.receive()[0].frames
+    told = (request[0], request[2], *request[5:])
+    cell.expect(
+        told == (b"1.0", b"domain", b"NULL"),
+        expected="a request of version 1.0 for the domain, with the mechanism and no credentials",
+        observed=f"{told}",
+    )
+    handler.send(b"1.0", request[1], status.encode(), b"", b"", b"")
+    if status == "200":
+        cell.expect_delivered(server, [Message.of(payload)], expected="the message is delivered")
+        return
+    event = reference.await_event(_REFUSALS, cell.remaining(10.0, "the client learns of its refusal"))
+    cell.expect(
+        event == ("handshake_failed_auth", 400),
+        expected="the client gets ERROR with the status 400",
+        observed=f"{event}",
+    )
+    cell.expect(server.take(0) is None, expected="nothing of it is delivered", observed="a message was")

@@ -16,6 +16,7 @@ _XPUB = "http://api.zeromq.org/4-3:zmq-setsockopt (ZMQ_XPUB_VERBOSE)"
 sides = pytest.mark.parametrize("side", SIDES)
 
 
+@pytest.mark.parametrize("other", [pytest.param("ä/".encode(), id="text"), pytest.param(b"\xff\x00", id="binary")])
 @scenario(
     Dialect.ZMTP,
     level=Level.CORE,
@@ -23,15 +24,15 @@ sides = pytest.mark.parametrize("side", SIDES)
     consequence=Consequence.INTEROP,
     spec=[_PUBSUB, _SUBSCRIBE],
 )
-def test_subscribes_by_prefix(cell: ZmtpCell) -> None:
+def test_subscribes_by_prefix(cell: ZmtpCell, other: bytes) -> None:
     """A subscription lets through what begins with its bytes, which need not be text, and nothing else."""
     link = cell.link("SUB", "XPUB", "crate-connects")
-    prefixes = (b"a/", b"\xff\x00")
+    prefixes = (b"a/", other)
     for prefix in prefixes:
         link.crate.subscribe(prefix)
         cell.await_subscription(link, prefix)
     nonce = cell.payload()
-    sent = [b"a/" + nonce, b"b/" + nonce, b"A/" + nonce, b"a", b"\xff\x00" + nonce, b"\xff" + nonce, b"", b"a/"]
+    sent = [b"a/" + nonce, b"b/" + nonce, b"A/" + nonce, b"a", other + nonce, other[:-1] + nonce, b"", b"a/"]
     for payload in sent:
         cell.send(link.reference, payload)
     wanted = messages(payload for payload in sent if payload.startswith(prefixes))

@@ -7,12 +7,14 @@ import pytest
 from harness.cells.peer import DELIVERY
 from harness.cells.zmtp import ZmtpCell, endpoint_of, step
 from harness.cells.zmtp_client import Message, ZmtpSocket
+from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.zmtp_raw import Command, Greeting, RawPeer
 from harness.scenario import scenario
 
 _GREETING = "https://rfc.zeromq.org/spec/23/#version-negotiation"
 _METADATA = "https://rfc.zeromq.org/spec/23/#connection-metadata"
+_GETS = "http://api.zeromq.org/4-3:zmq-msg-gets"
 _FRAMING = "https://rfc.zeromq.org/spec/23/#framing"
 _SUBSCRIBE_30 = "https://rfc.zeromq.org/spec/23/#the-publish-subscribe-pattern"
 _SUBSCRIBE_31 = "https://rfc.zeromq.org/spec/37/#the-publish-subscribe-pattern"
@@ -137,6 +139,60 @@ def test_takes_strange_metadata(cell: ZmtpCell) -> None:
     payload = cell.payload()
     peer.send(payload)
     cell.expect_delivered(socket, [Message.of(payload)], expected="the peer's message is delivered")
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.CONVENIENCE,
+    spec=[_METADATA, _GETS],
+    features=["metadata"],
+)
+def test_reads_metadata(cell: ZmtpCell) -> None:
+    """The crate tells the peer's metadata of a message: what ZMTP defines, what it does not, and that there is none."""
+    peer = cell.raw_peer()
+    socket = cell.client().open("PULL")
+    _meet(cell, socket, peer, b"PUSH", 0, **{"X-Text": "näher".encode()})
+    frames = (cell.payload(), cell.payload())
+    peer.send(*frames)
+    message, told = socket.receive_with("Socket-Type", "X-Text", "X-Other")
+    wanted = {"Socket-Type": "PUSH", "X-Text": "näher", "X-Other": None}
+    cell.expect(
+        (message, told) == (Message(frames), wanted),
+        expected=f"{Message(frames)} with {wanted}",
+        observed=f"{message} with {told}",
+    )
+
+
+@scenario(
+    Dialect.ZMTP,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.SECURITY,
+    spec=[_METADATA, _GETS, "https://github.com/erickt/rust-zmq/pull/288"],
+    features=["metadata"],
+)
+def test_reads_metadata_that_is_no_text(cell: ZmtpCell) -> None:
+    """Reading a property whose value is no UTF-8 ends in an error or gives none, and the next message is delivered."""
+    peer = cell.raw_peer()
+    socket = cell.client().open("PULL")
+    _meet(cell, socket, peer, b"PUSH", 0, **{"X-Bytes": b"\xff\xfe\x80", "X-Text": "näher".encode()})
+    payload = cell.payload()
+    peer.send(cell.payload())
+    peer.send(payload)
+    try:
+        _, told = socket.receive_with("X-Bytes")
+    except RefusedByCrate as error:
+        cell.expect(error.code != "timeout", expected="the message or an error comes", observed=error.observed)
+    else:
+        cell.expect(told == {"X-Bytes": None}, expected="no text is told of what is none", observed=f"{told}")
+    message, told = socket.receive_with("X-Text")
+    cell.expect(
+        (message, told) == (Message.of(payload), {"X-Text": "näher"}),
+        expected=f"the next message, {Message.of(payload)}, with the property that is text",
+        observed=f"{message} with {told}",
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from harness.bench import Bench, ReferencePeer
 from harness.catalog import load_crates, load_peers
+from harness.cells.zmtp import ZmtpCell
 from harness.judge import Question, attempt
 from harness.model import Attempt, CellKey, Crate, Dialect, Kind, Role, Sourced, Verdict
 from harness.scenario import scenario_of
@@ -30,6 +31,10 @@ BINDS, CONNECTS = {"side": "crate-binds"}, {"side": "crate-connects"}
 #: Whether the message was taken over depends on whether that came before the connection was given up.
 _NOBODY_THERE = r"the reference got nothing|taken over; observed send ended with the error timeout"
 
+#: A greeting with a mechanism that nobody has, and a frame that is larger than frames may be.
+_NONSENSE = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NONSENSE".ljust(20, b"\0") + bytes(32)
+_ENDLESS = b"\x02\x80" + bytes(7)
+
 #: Saboteur, the scenario that catches it, its parameters, the possible verdicts, and what the report says.
 CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     # patterns
@@ -45,6 +50,9 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("ignores-options", "deals", BINDS, FAIL, r"the ROUTER gets name and message: .*observed the reference got 5 by"),
     ("ignores-options", "requests_of_a_router", CONNECTS, FAIL, r"name, empty frame and request: .*got 5 bytes"),
     ("flips-a-sent-bit", "replies_to_a_dealer", BINDS, FAIL, r"an empty frame and reply: 0 bytes \+ 32 bytes"),
+    ("joins-received-frames", "routes_requests", BINDS, FAIL, r"name, empty frame and request: .* \+ 0 bytes"),
+    ("joins-sent-frames", "asks_as_a_dealer", CONNECTS, FAIL, r"the REP socket gets the request alone: .*got nothing"),
+    ("ignores-options", "routes_to_a_router", CONNECTS, FAIL, r"by its routing id; observed it knows nobody of that"),
     ("flips-a-received-bit", "reads_subscriptions", CONNECTS, FAIL, r"delivers the subscription: .*the crate got 17"),
     ("swallows-messages", "subscribes_by_messages", CONNECTS, TIMEOUT, r"subscription to .* arrives; observed"),
     ("flips-a-sent-bit", "talks_to_a_pair", BINDS, FAIL, r"three messages arrive in order"),
@@ -64,7 +72,7 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("reorders", "loses_none_of_many", {"way": "sends"}, FAIL, r"in order; observed another one at number \[0\]"),
     ("flips-a-received-bit", "loses_none_of_many", {"way": "receives"}, FAIL, r"observed another one at number \[0\]"),
     # subscriptions
-    ("subscribes-to-everything", "subscribes_by_prefix", {}, FAIL, r"only what begins with a prefix .*observed"),
+    ("subscribes-to-everything", "subscribes_by_prefix", {"other": b"\xff\x00"}, FAIL, r"only what begins .*observed"),
     ("mixes-topics-up", "publishes_by_prefix", {}, FAIL, r"only what begins with the prefix arrives.*observed"),
     ("pretends-to-unsubscribe", "unsubscribes", {}, TIMEOUT, r"cancellation to b'ended/' arrives; observed"),
     ("never-reconnects", "keeps_subscriptions_across_a_cut", CONNECTS, TIMEOUT, r"subscription to b'kept/' arrives"),
@@ -121,6 +129,53 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
         FAIL | TIMEOUT,  # the friend sends before its handshake fails, or after
         r"only what the client with the right key sends|monitor reports|the reference could send nothing",
     ),
+    ("monitors-nothing", "trusts_no_curve_server_with_another_key", {}, TIMEOUT, r"or disconnected; observed it repo"),
+    (
+        "ignores-options",
+        "asks_zap_without_a_password",
+        {"status": "200"},
+        FAIL,
+        r"a message is received; observed .*tim",
+    ),
+    (
+        "ignores-options",
+        "asks_zap_without_a_password",
+        {"status": "400"},
+        FAIL,
+        r"a message is received; observed .*tim",
+    ),
+    # keys
+    ("decodes-in-base-64", "decodes_a_key", {}, FAIL, r"HelloWorld is 864fd26fb559f75b; observed 1de9"),
+    (
+        "skips-what-is-no-key",
+        "refuses_what_is_no_key",
+        {"text": "Hello~orld"},
+        FAIL,
+        r"observed the crate reported succ",
+    ),
+    # network
+    (
+        "drops-what-waits",
+        "reads_frames_that_come_together",
+        {},
+        FAIL,
+        r"all messages are delivered in order: .*observed",
+    ),
+    ("never-reconnects", "tries_every_address", {}, FAIL, _NOBODY_THERE),
+    ("reorders", "pushes_beside_others", {}, FAIL, r"each in order; observed the reference got 200, 200 of them diff"),
+    ("drops-what-waits", "pulls_from_many", {}, FAIL, r"each in order; observed the crate got"),
+    ("leaks-files", "frees_what_a_connection_took", BINDS, FAIL, r"more file descriptors .*observed after 40 conn"),
+    ("leaks-files", "frees_what_a_connection_took", CONNECTS, FAIL, r"more file descriptors .*observed after 40 conn"),
+    # marks
+    (
+        "ignores-options",
+        "takes_no_more_than_its_mark",
+        {},
+        FAIL,
+        r"at most 16 more are in buffers; observed 100 of 100",
+    ),
+    ("ignores-options", "publishes_past_who_does_not_read", {}, FAIL, r"arrive, and not all; observed 40 messages"),
+    ("ignores-options", "delivers_the_last_message_alone", {}, FAIL, r"at most 15 before it; observed 100 of 100 mess"),
     # signals
     ("dies-of-signals", "survives_a_signal", {"call": "poll"}, CRASH, r"killed by SIGUSR1 during receive"),
     ("dies-of-signals", "survives_a_signal", {"call": "receive"}, CRASH, r"killed by SIGUSR1 during receive"),
@@ -130,9 +185,15 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 0}, FAIL, r"topic.*observed .*othertopic"),
     ("is-another-type", "subscribes_as_the_peers_version_has_it", {"minor": 1}, FAIL, r"topic.*observed .*othertopic"),
     ("never-answers-ping", "answers_ping", {}, FAIL, r"PONG arrives; observed 0 of 1 bytes came, then: timed out"),
-    ("flips-a-received-bit", "takes_strange_metadata", {}, FAIL, r"message is delivered: .*the crate got 32 bytes"),
+    ("reads-metadata-as-text", "takes_strange_metadata", {}, CRASH, r"status 101 during receive: .*can't decode byte"),
+    ("forgets-metadata", "reads_metadata", {}, FAIL, r"with \{'Socket-Type': 'PUSH'.*observed .* with \{'Socket-Type"),
+    ("reads-metadata-as-text", "reads_metadata_that_is_no_text", {}, CRASH, r"status 101 during receive: .*can't deco"),
     ("ignores-options", "gives_a_silent_peer_up", {}, FAIL, r"the crate connects again; observed nobody connected"),
-    ("flips-a-received-bit", "survives_a_peer_that_speaks_otherwise", {"said": b"GET /"}, FAIL, r"the crate got 32"),
+    ("panics-on-strangers", "survives_a_peer_that_speaks_otherwise", {"said": _NONSENSE}, CRASH, r"handshake_failed"),
+    # malformed
+    ("panics-on-lost-peers", "survives_a_malformed_frame", {"said": _ENDLESS}, CRASH, r"101 during .*disconnected"),
+    ("delivers-half-messages", "delivers_nothing_of_half_a_message", {"said": b"\0\x64half"}, FAIL, r"delivered 4 byt"),
+    ("panics-on-strangers", "survives_a_malformed_ready", {"ready": b"\5REA"}, CRASH, r"101 during .*handshake_failed"),
 ]
 
 #: Scenarios for which there is no saboteur, with the reason.
@@ -146,6 +207,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("peer", "zmtp", "zmtp_client"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 1.5)
     monkeypatch.setattr("harness.references.zmtp_raw.STEP", 1.5)
+    monkeypatch.setattr(ZmtpCell, "connections", 40)
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": 1.5})
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (1.5,))
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": 1.5})

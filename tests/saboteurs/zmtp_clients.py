@@ -5,7 +5,6 @@ python -m tests.saboteurs.zmtp_clients NAME
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -17,6 +16,8 @@ from harness.references.zmtp_raw import RawPeer
 from harness.wire import zmtp
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import ProbeFailure
+from tests.saboteurs import zmtp_fragile, zmtp_many
+from tests.saboteurs.zmtp_fragile import panic
 
 
 def _flipped(frames: list[bytes]) -> list[bytes]:
@@ -264,8 +265,7 @@ class PanicsOnErrors(ControlClient):
         try:
             return super().bind(request)
         except ProbeFailure as error:
-            print(f"thread 'main' panicked at src/main.rs:1:1:\n{error}", file=sys.stderr, flush=True)
-            os._exit(101)
+            panic(error)
 
 
 class DiesOfSignals(ControlClient):
@@ -377,6 +377,8 @@ CLIENTS: dict[str, type[ControlClient]] = {
     "has-one-context": OneContextOnly,
     "is-another-type": SpeaksOfSomethingElse,
     "never-answers-ping": NeverAnswersPing,
+    **zmtp_fragile.CLIENTS,
+    **zmtp_many.CLIENTS,
 }
 
 

@@ -1,5 +1,6 @@
 //! ZeroMQ: the operations of `zmtp` as a trait, and its events.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub const OPS: &[&str] = &[
     "monitor",
     "close",
     "terminate",
+    "decode_key",
     "wait",
 ];
 
@@ -128,6 +130,9 @@ pub struct Receive {
     pub timeout_ms: Option<u32>,
     #[serde(default)]
     pub as_text: bool,
+    /// Names of metadata properties to read of the message.
+    #[serde(default)]
+    pub metadata: Vec<String>,
 }
 
 /// One message.
@@ -136,6 +141,8 @@ pub struct Received {
     pub frames: Vec<Bytes>,
     /// With `as_text`: whether the frame is UTF-8.
     pub is_text: Option<bool>,
+    /// Where properties were asked for: their values.
+    pub metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// Read an option back.
@@ -204,6 +211,12 @@ pub struct Close {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct DecodeKey {
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Monitor {
     socket: String,
 }
@@ -261,6 +274,9 @@ pub trait Client {
     /// Closes every socket, ends the context and makes another.
     fn terminate(&mut self, request: Terminate) -> Result<(), Failure>;
 
+    /// Decodes a key's text, which is Z85.
+    fn decode_key(&mut self, text: &str) -> Result<Vec<u8>, Failure>;
+
     /// Reads monitors for at most `remaining`, or until something happened.
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure>;
 }
@@ -301,6 +317,11 @@ impl<C: Client> Handler for Zmtp<C> {
             }
             "close" => client.close(decode(fields)?).map(nothing),
             "terminate" => client.terminate(decode(fields)?).map(nothing),
+            "decode_key" => {
+                let DecodeKey { text } = decode(fields)?;
+                let key = client.decode_key(&text)?;
+                Ok(json!({ "key": Bytes(key) }))
+            }
             _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
         }
     }

@@ -6,7 +6,8 @@
 //! - A port that the system picks is `*` to [libzmq](http://api.zeromq.org/4-3:zmq-tcp).
 //! - A receive `as_text` is [`Socket::recv_string`](https://docs.rs/zmq/0.10.0/zmq/struct.Socket.html#method.recv_string),
 //!   which gives the bytes where they are no UTF-8.
-//! - Options are set and read by the `set_…`, `get_…` and `is_…` methods; keys are decoded by
+//! - Metadata is read by [`Message::gets`](https://docs.rs/zmq/0.10.0/zmq/struct.Message.html#method.gets).
+//! - Options are set and read by the `set_…`, `get_…` and `is_…` methods; keys, and what `decode_key` is given, are decoded by
 //!   [`z85_decode`](https://docs.rs/zmq/0.10.0/zmq/fn.z85_decode.html), as the
 //!   [test of CURVE](https://docs.rs/crate/zmq/0.10.0/source/tests/curve.rs) does.
 //! - `monitor` and `wait` follow the [test of monitors](https://docs.rs/crate/zmq/0.10.0/source/tests/monitor.rs): a PAIR
@@ -123,6 +124,9 @@ impl kit::zmtp::Client for Probe {
                 Err(bytes) => received(vec![bytes], Some(false)),
             });
         }
+        if !request.metadata.is_empty() {
+            return receive_with(socket, request.metadata).map_err(failure);
+        }
         let frames = socket.recv_multipart(0).map_err(failure)?;
         Ok(received(frames, None))
     }
@@ -185,6 +189,10 @@ impl kit::zmtp::Client for Probe {
         Ok(())
     }
 
+    fn decode_key(&mut self, text: &str) -> Result<Vec<u8>, Failure> {
+        options::key_of(text)
+    }
+
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {
         if self.monitors.is_empty() {
             events.wait(remaining);
@@ -235,9 +243,31 @@ fn await_event(socket: &Socket, wanted: PollEvents, timeout: Option<u32>) -> Res
     }
 }
 
+/// One message, of whose first frame these properties are read.
+fn receive_with(socket: &Socket, names: Vec<String>) -> zmq::Result<Received> {
+    let mut message = socket.recv_msg(0)?;
+    let properties = names.into_iter().map(|name| {
+        let value = message.gets(&name).map(str::to_owned);
+        (name, value)
+    });
+    let metadata = Some(properties.collect());
+    let mut frames = vec![message.to_vec()];
+    if message.get_more() {
+        frames.extend(socket.recv_multipart(0)?);
+    }
+    Ok(Received {
+        metadata,
+        ..received(frames, None)
+    })
+}
+
 fn received(frames: Vec<Vec<u8>>, is_text: Option<bool>) -> Received {
     let frames = frames.into_iter().map(Bytes).collect();
-    Received { frames, is_text }
+    Received {
+        frames,
+        is_text,
+        metadata: None,
+    }
 }
 
 fn type_of(kind: SocketType) -> zmq::SocketType {

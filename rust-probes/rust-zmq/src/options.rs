@@ -71,7 +71,7 @@ pub fn text(text: Result<String, Vec<u8>>) -> Result<String, Failure> {
     text.map_err(|bytes| Failure::krate(format!("no UTF-8: {bytes:?}")))
 }
 
-fn key_of(text: &str) -> Result<Vec<u8>, Failure> {
+pub fn key_of(text: &str) -> Result<Vec<u8>, Failure> {
     zmq::z85_decode(text).map_err(Failure::krate)
 }
 

@@ -9,7 +9,8 @@
 //!   returns, which is after the handshake.
 //! - Where there is a time limit, the call is put below tokio's `timeout`; the crate has none of its own.
 //! - The only option that there is of libzmq's is the identity
-//!   ([`SocketOptions`](https://docs.rs/zeromq/0.7.0/zeromq/struct.SocketOptions.html)).
+//!   ([`SocketOptions`](https://docs.rs/zeromq/0.7.0/zeromq/struct.SocketOptions.html)); none is needed for
+//!   [IPv6 addresses](https://docs.rs/crate/zeromq/0.7.0/source/src/endpoint/host.rs).
 //! - `close` and an explicit `terminate` are `Socket::close`; there are no contexts, and sockets can also be dropped.
 //! - The probe handles SIGUSR1 by setting a flag, as applications do that handle signals.
 
@@ -126,6 +127,12 @@ impl kit::zmtp::Client for Probe {
     }
 
     fn receive(&mut self, request: Receive) -> Result<Received, Failure> {
+        if !request.metadata.is_empty() {
+            return Err(Failure::unsupported(
+                "metadata",
+                "a ZmqMessage has frames alone",
+            ));
+        }
         let (runtime, socket) = self.socket(&request.socket)?;
         let message = runtime.block_on(within(request.timeout_ms, socket.receive()))?;
         if request.as_text {
@@ -173,6 +180,13 @@ impl kit::zmtp::Client for Probe {
         Ok(())
     }
 
+    fn decode_key(&mut self, _: &str) -> Result<Vec<u8>, Failure> {
+        Err(Failure::unsupported(
+            "z85",
+            "there are no keys, as there is no CURVE",
+        ))
+    }
+
     fn poll(&mut self, events: &Events, remaining: Duration) -> Result<(), Failure> {
         events.wait(remaining);
         Ok(())
@@ -196,6 +210,7 @@ fn received(frames: impl IntoIterator<Item = Frame>, is_text: Option<bool>) -> R
     Received {
         frames: frames.collect(),
         is_text,
+        metadata: None,
     }
 }
 

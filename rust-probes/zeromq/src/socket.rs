@@ -149,7 +149,8 @@ fn lacking(options: &Options) -> Option<Failure> {
     ];
     let flags = [
         options.immediate,
-        options.ipv6,
+        // IPv6 addresses are always taken.
+        options.ipv6.filter(|on| !on),
         options.conflate,
         options.router_mandatory,
         options.router_handover,
