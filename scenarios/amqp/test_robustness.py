@@ -84,7 +84,6 @@ def test_works_within_the_peers_limits(cell: AmqpCell, channel_max: int, frame_m
     client.publish(cell.name("queue"), body)
     # Its answer proves that everything before it was read.
     client.declare_queue(cell.name("queue"))
-    _expect_agreed(cell, peer, channel_max, frame_max)
     right = peer.bodies == [body]
     cell.expect(right, expected="the whole body arrives", observed=f"{len(peer.bodies)} bodies, or others, arrived")
     largest = max(peer.frame_sizes)
@@ -93,6 +92,7 @@ def test_works_within_the_peers_limits(cell: AmqpCell, channel_max: int, frame_m
         expected=f"frames of {frame_max} bytes at most",
         observed=f"one of {largest} bytes",
     )
+    _expect_agreed(cell, peer, channel_max, frame_max)
 
 
 def _expect_agreed(cell: AmqpCell, peer: ScriptedBroker, channel_max: int, frame_max: int) -> None:

@@ -158,8 +158,8 @@ CASES = [
     Case(
         "ignores-the-limits",
         "works_within_the_peers_limits",
-        r"channel-max 2047, frame-max 4096; observed tune-ok with \[\(50000, 50000\)\]",
-        {"channel_max": 2047, "frame_max": 4096},
+        r"channel-max 2047, frame-max 0; observed tune-ok with \[\(50000, 50000\)\]",
+        {"channel_max": 2047, "frame_max": 0},
     ),
     Case("takes-errors-for-success", "refuses_a_frame_with_a_wrong_end", "the crate reported success"),
     Case("loses-the-last-byte", "tells_interleaved_contents_apart", "both messages, whole: .*observed 31 bytes"),
