@@ -15,6 +15,10 @@ test: setup lint ## Set everything up, run the project's own tests and the scena
 	$(BIN)/pytest tests -n 6 -q --durations=5 -m "not full"
 	$(BIN)/iotyet run --profile ci --tolerate-unreachable
 
+.PHONY: test-full
+test-full: setup ## Run the tests that `test` leaves out: every wrong client, brokers of every provider; an hour or more
+	$(BIN)/pytest tests -n 2 -q --durations=5 -m full
+
 .PHONY: lint
 lint: python ## Formatting, lints and types, of Python and Rust
 	$(BIN)/ruff format --check --quiet .

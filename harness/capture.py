@@ -154,6 +154,7 @@ class Relay:
         self._delay = 0.0
         self._refusing = False
         self._cut_after: int | None = None
+        self._cut_part = b""
         self._drip = 0.0
         #: What to alter in what the peer sends, and into what.
         self._alter: tuple[bytes, bytes] | None = None
@@ -214,8 +215,9 @@ class Relay:
         """Pass on again what these ends send; what one of them sent meanwhile is passed on in one piece."""
         self._loop.run(self._on_loop(lambda: self._let_go(ends)))
 
-    def cut_next_answer(self, after: int) -> None:
-        """Break the connection on which the peer sends next, once `after` bytes of that have reached the client."""
+    def cut_next_answer(self, after: int, containing: bytes = b"") -> None:
+        """Break the connection on which the peer next sends `containing`, once `after` bytes of that piece passed."""
+        self._loop.run(self._on_loop(lambda: setattr(self, "_cut_part", containing)))
         self._loop.run(self._on_loop(lambda: setattr(self, "_cut_after", after)))
 
     def alter_next(self, old: bytes, new: bytes) -> None:
@@ -361,7 +363,7 @@ class Relay:
                     await asyncio.sleep(self._delay)
                 if connection.over:
                     return
-                if end == "b" and self._cut_after is not None:
+                if end == "b" and self._cut_after is not None and self._cut_part in chunk:
                     await self._cut_inside(connection, target, chunk)
                     return
                 if end == "b" and self._alter is not None and self._alter[0] in chunk:

@@ -203,9 +203,10 @@ class AmqpClient(PeerClient):
         """connection.update-secret."""
         self.call("update_secret", amqp.UpdateSecretRequest(secret=secret, reason=reason), "the secret is updated")
 
-    def disconnect(self, **options: Any) -> None:
+    def disconnect(self, *, within: float = 0, **options: Any) -> None:
         """connection.close."""
-        self.call("disconnect", amqp.DisconnectRequest(**options), "the connection is closed in good order")
+        request = amqp.DisconnectRequest(**options)
+        self.call("disconnect", request, "the connection is closed in good order", within=within)
 
     def next_delivery(self, within: float, expected: str) -> Delivered | None:
         """The next message that the crate delivers to a consumer; null where none came within `within` seconds."""
@@ -222,11 +223,11 @@ class AmqpClient(PeerClient):
         """Let the client work for `seconds`; what it delivers meanwhile is kept."""
         self._process.take_event(lambda _event: False, seconds, expected="the client stays connected")
 
-    def recover(self) -> None:
+    def recover(self, *, consuming: str = "") -> None:
         """Have the client work again after its connection was lost, and return once it does.
 
         Where crates.toml says that reconnecting is the application's, this is the application: it connects again once a
-        second until that works.
+        second until that works, and then consumes again from the queue `consuming`.
         """
         connects = self.is_left_to_application(Duty.RECONNECT, "connecting again")
 
@@ -236,3 +237,5 @@ class AmqpClient(PeerClient):
             self.declare_queue(self._cell.name("alive"), durable=True)
 
         self.until_it_works(work)
+        if connects and consuming:
+            self.consume(consuming, no_ack=True)

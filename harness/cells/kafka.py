@@ -20,6 +20,7 @@ from harness.cells.peer import RECOVERY, listed
 from harness.errors import BrokerFailed, FeatureUnsupported, Mismatch, ReferenceFailed, RefusedByCrate, ScenarioFault
 from harness.model import Crate, Scenario
 from harness.references.kafka import KafkaReference, Written
+from harness.references.kafka_batches import Batch, stored_batches
 from harness.wire.kafka import Sasl
 
 #: Seconds in which a record that nothing holds up has to arrive.
@@ -177,6 +178,10 @@ class KafkaCell(BrokerCell):
         detail = f"; the first difference is at number {index + 1}: {got[index]}" if index is not None else ""
         observed = f"{what} {len(got)} of {len(planned)} records{detail}" if len(planned) > 4 else None
         raise Mismatch(observed or f"{what} {listed(got)}", expected=f"{expected}: {listed(planned)}")
+
+    def stored_batches(self, topic: str) -> list[Batch]:
+        """The batches that the topic's first partition has, as the broker stored them."""
+        return stored_batches(("127.0.0.1", self.peer.broker.ports["plain"]), topic)
 
     def await_stored(self, topic: str, count: int, *, expected: str) -> None:
         """Wait until the topic's first partition has `count` records: without acks nobody is told."""

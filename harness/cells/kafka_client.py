@@ -95,6 +95,11 @@ class KafkaClient(PeerClient):
         placements: list[dict[str, Any]] = self.call("produce", request, expected, within)["placements"]
         return placements
 
+    def begin_produce(self, topic: str, record: Written) -> Callable[[float], object]:
+        """Produce a record; returns at once, with a function that waits for the end, given seconds."""
+        request = kafka.ProduceRequest.model_validate({"records": [_record(topic, record)]})
+        return self.begin("produce", request, "producing a record is acknowledged")
+
     def consume(self, *topics: str, start: str | int = "earliest", within: float = 0, **options: Any) -> None:
         """Start reading; `options` as `ConsumeRequest` has them."""
         request = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})

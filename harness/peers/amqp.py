@@ -56,6 +56,10 @@ class ScriptedBroker:
         self.frame_sizes: list[int] = []
         #: Whole bodies that clients published.
         self.bodies: list[bytes] = []
+        #: What clients answered to connection.tune, the newest last.
+        self.tuned: list[spec.Connection.TuneOk] = []
+        #: Numbers of the channels that clients opened.
+        self.channels: list[int] = []
         self._pieces: list[bytes] = []
         self._missing = 0
         self._consumers: dict[int, str] = {}
@@ -117,9 +121,12 @@ class ScriptedBroker:
             case spec.Connection.StartOk():
                 tune = spec.Connection.Tune(self._script.channel_max, self._script.frame_max, 0)
                 return self._reached(Stage.START_OK) and self._send(0, tune)
+            case spec.Connection.TuneOk():
+                self.tuned.append(method)
             case spec.Connection.Open():
                 return self._reached(Stage.OPEN) and self._send(0, spec.Connection.OpenOk())
             case spec.Channel.Open():
+                self.channels.append(channel)
                 return self._send(channel, spec.Channel.OpenOk())
             case spec.Queue.Declare():
                 answer = spec.Queue.DeclareOk(method.queue, 0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import AmqpClient, Delivered
 from harness.cells.peer import DELIVERY
+from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.amqp import AmqpReference
 from harness.scenario import scenario
@@ -13,6 +14,8 @@ _BLOCKED = "https://www.rabbitmq.com/docs/connection-blocked"
 _ALARMS = "https://www.rabbitmq.com/docs/alarms"
 #: Seconds in which a client that tells of the broker's notice has done so. Nothing is judged by it.
 _NOTICE = 2.0
+#: Seconds in which a client has left a broker that reads nothing: a heartbeat's 30, twice.
+_LEFT = 60.0
 #: Seconds that a publish may take which the alarm holds up until it is over.
 _HELD_UP = 30.0
 
@@ -69,6 +72,32 @@ def test_leaves_after_it_was_blocked(cell: AmqpCell) -> None:
     client = cell.connected()
     _publish_through_an_alarm(cell, client, cell.reference(queue=cell.name("inbox")))
     client.disconnect(code=200, text="done")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_BLOCKED],
+    own_broker=True,
+    deadline=_LEFT + 60.0,
+    timer=_LEFT,
+)
+def test_ends_while_it_is_blocked(cell: AmqpCell) -> None:
+    """Closing a connection that is blocked ends within a minute, in success or in an error.
+
+    The broker reads nothing from a blocked connection, so that close-ok comes once the alarm is over.
+    """
+    client = cell.connected()
+    client.declare_queue(cell.name("inbox"), exclusive=True)
+    cell.raise_memory_alarm()
+    client.publish(cell.name("inbox"), cell.payload())
+    client.next_event("blocked", _NOTICE, "the broker's notice is read, where the crate reads it")
+    try:
+        client.disconnect(code=200, text="done", within=_LEFT)
+    except RefusedByCrate as error:
+        cell.remark(f"an error, as it may be: {error.observed}")
 
 
 def _publish_through_an_alarm(cell: AmqpCell, client: AmqpClient, reader: AmqpReference) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from harness.cells.amqp import PASSWORD, USERNAME, VHOST, AmqpCell
 from harness.cells.amqp_client import Delivered
+from harness.cells.rounds import CONNECTING, expect_freed
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
 _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
+#: Seconds in which a refusal ends in an error: RabbitMQ closes the connection 3 s after a wrong password.
+_REFUSED = 10.0
 
 
 @scenario(
@@ -48,14 +51,14 @@ def test_opens_a_virtual_host_by_name(cell: AmqpCell) -> None:
     spec=["AMQP 0-9-1, section 2.2.4", "https://www.rabbitmq.com/docs/auth-notification"],
 )
 def test_reports_a_wrong_password(cell: AmqpCell) -> None:
-    """A refused login ends in an error.
+    """A refused login ends in an error within 10 seconds.
 
     RabbitMQ closes the TCP connection, and sends connection.close before only to clients that announce
     authentication_failure_close.
     """
     client = cell.client()
     cell.expect_refused(
-        lambda: client.connect(username=USERNAME, password="guess", vhost=VHOST),  # noqa: S106
+        lambda: client.connect(username=USERNAME, password="guess", vhost=VHOST, within=_REFUSED),  # noqa: S106
         expected="connect ends in an error, because the broker refused the password",
     )
 
@@ -68,10 +71,10 @@ def test_reports_a_wrong_password(cell: AmqpCell) -> None:
     spec=[f"{_REFERENCE}#connection.open.virtual-host"],
 )
 def test_reports_a_forbidden_virtual_host(cell: AmqpCell) -> None:
-    """A virtual host that the account may not use ends in an error."""
+    """A virtual host that the account may not use ends in an error within 10 seconds."""
     client = cell.client()
     cell.expect_refused(
-        lambda: client.connect(username=USERNAME, password=PASSWORD, vhost="/"),
+        lambda: client.connect(username=USERNAME, password=PASSWORD, vhost="/", within=_REFUSED),
         expected="connect ends in an error, because the account may not use this virtual host",
     )
 
@@ -84,10 +87,10 @@ def test_reports_a_forbidden_virtual_host(cell: AmqpCell) -> None:
     spec=[f"{_REFERENCE}#connection.open.virtual-host"],
 )
 def test_reports_an_unknown_virtual_host(cell: AmqpCell) -> None:
-    """A virtual host that does not exist ends in an error."""
+    """A virtual host that does not exist ends in an error within 10 seconds."""
     client = cell.client()
     cell.expect_refused(
-        lambda: client.connect(vhost=cell.name("nowhere")),
+        lambda: client.connect(vhost=cell.name("nowhere"), within=_REFUSED),
         expected="connect ends in an error, because there is no such virtual host",
     )
 
@@ -150,3 +153,47 @@ def test_lets_go_of_its_connection(cell: AmqpCell) -> None:
     position = cell.peer.log.position()
     client.disconnect(code=200, text="done")
     cell.await_log("closing AMQP connection", position, "the socket is closed after close-ok")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["AMQP 0-9-1, section 2.2.4: the close handshake", f"{_REFERENCE}#connection.close"],
+)
+def test_sends_everything_before_it_disconnects(cell: AmqpCell) -> None:
+    """What the crate reported as published arrives, though it closes the connection right after."""
+    inbox = cell.name("inbox")
+    reader = cell.reference(queue=inbox)
+    bodies = [cell.payload() for _ in range(50)]
+    client = cell.connected()
+    for body in bodies:
+        client.publish(inbox, body)
+    client.disconnect(code=200, text="done")
+    cell.expect_received(reader, list(map(Delivered, bodies)), expected="what was reported as published arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["a long-running device connects many times"],
+    deadline=60.0 + CONNECTING,
+    timer=CONNECTING,
+)
+def test_frees_what_a_connection_took(cell: AmqpCell) -> None:
+    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+
+    One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
+    long is judged by the connections that it makes in 30 seconds.
+    """
+    client, inbox = cell.client(), cell.queue(cell.reference())
+
+    def one_round() -> None:
+        client.connect()
+        client.publish(inbox, b"x")
+        client.disconnect(code=200, text="done")
+
+    expect_freed(cell, client, one_round)

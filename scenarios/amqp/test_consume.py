@@ -323,6 +323,31 @@ def test_consumes_on_two_channels(cell: AmqpCell) -> None:
 @scenario(
     Dialect.AMQP_0_9_1,
     level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[f"{_REFERENCE}#basic.consume.consumer-tag", f"{_REFERENCE}#class.basic"],
+)
+def test_consumes_from_two_queues_on_one_channel(cell: AmqpCell) -> None:
+    """A second consumer can be added to a channel on which the first one's messages are already coming.
+
+    They may come before consume-ok, because the first queue is full of them.
+    """
+    reference = cell.reference()
+    first, second = cell.queue(reference, "first"), cell.queue(reference, "second")
+    bodies, last = [cell.payload() for _ in range(20)], cell.payload()
+    for body in bodies:
+        reference.publish(first, body)
+    client = cell.connected()
+    client.consume(first, no_ack=True)
+    client.consume(second, no_ack=True)
+    cell.expect_delivered(client, list(map(Delivered, bodies)), expected="all messages of the first queue, in order")
+    reference.publish(second, last)
+    cell.expect_delivered(client, [Delivered(last, second)], expected="the message of the second queue")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["https://www.rabbitmq.com/docs/consumer-cancel"],

@@ -131,9 +131,12 @@ def test_binds_an_exchange_to_an_exchange(cell: AmqpCell) -> None:
     spec=[f"{_REFERENCE}#queue.declare.auto-delete"],
 )
 def test_declares_a_queue_that_deletes_itself(cell: AmqpCell) -> None:
-    """A queue that was declared as auto-delete is there until its last consumer leaves, and then it is gone."""
+    """A queue that was declared as auto-delete is there until its last consumer leaves, and then it is gone.
+
+    A durable one: RabbitMQ 4.3 refuses queues that are neither durable nor exclusive.
+    """
     reference, name = cell.reference(), cell.name("passing")
-    cell.connected().declare_queue(name, auto_delete=True)
+    cell.connected().declare_queue(name, auto_delete=True, durable=True)
     cell.expect(reference.exists(name), expected="a queue, before a consumer came", observed="there is none")
     reference.consume_once(name)
     cell.expect_soon(

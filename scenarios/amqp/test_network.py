@@ -36,6 +36,27 @@ def test_reads_frames_byte_by_byte(cell: AmqpCell) -> None:
 @scenario(
     Dialect.AMQP_0_9_1,
     level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["AMQP 0-9-1, section 2.3.5", "AMQP 0-9-1, section 4.2.3"],
+)
+def test_reads_frames_that_come_together(cell: AmqpCell) -> None:
+    """Twenty messages that come in one piece are told apart."""
+    reference = cell.reference()
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(20)]
+    client = cell.connected()
+    client.consume(name, no_ack=True)
+    cell.relay().hold("b")
+    for body in bodies:
+        reference.publish(name, body)
+    cell.await_ready(reference, name, 0, "the broker has sent all messages")
+    cell.relay().release()
+    cell.expect_delivered(client, list(map(Delivered, bodies)), expected="the crate delivers each message once")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
     requirement=Requirement.PRACTICE,
     consequence=Consequence.INTEROP,
     spec=["RFC 6540: IPv6 support required"],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.cells.amqp import AmqpCell
-from harness.cells.amqp_client import Delivered
+from harness.cells.amqp_client import AmqpClient, Delivered
 from harness.cells.peer import RECOVERY
 from harness.errors import CrateTimeout, Mismatch, RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.references.amqp import AmqpReference
 from harness.scenario import scenario
 
 #: Seconds between heartbeats, where a scenario asks for them.
@@ -21,6 +22,7 @@ _SILENCE = 4.5 * _HEARTBEAT
 _NOTICED = 2.0 * (_HEARTBEAT + 5.0) + 5.0
 
 _HEARTBEATS = "AMQP 0-9-1, section 4.2.7"
+_CONSUMERS = "https://www.rabbitmq.com/docs/consumers#connection-recovery"
 _PRACTICE = "https://www.rabbitmq.com/docs/heartbeats"
 
 
@@ -147,6 +149,100 @@ def test_publishes_again_after_a_broker_failure(cell: AmqpCell, how: str) -> Non
     reader = cell.reference(queue=cell.name("inbox"))
     client.publish(cell.name("inbox"), body)
     cell.expect_received(reader, [Delivered(body)], expected="a message published after the restart arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_HEARTBEATS, _PRACTICE],
+    deadline=60.0,
+    timer=_NOTICED,
+)
+def test_notices_a_silent_broker_while_it_consumes(cell: AmqpCell) -> None:
+    """A consumer that waits on a connection that has gone dead without a sign is told of it, or connects again.
+
+    It sends nothing that an error could answer: without heartbeats it waits for ever.
+    """
+    reference = cell.reference()
+    name, body = cell.queue(reference), cell.payload()
+    client = cell.connected(heartbeat_s=_HEARTBEAT)
+    client.consume(name, no_ack=True)
+    reference.publish(name, body)
+    cell.expect_delivered(client, [Delivered(body)], expected="the consumer works")
+    cell.relay().delay(2 * _NOTICED)
+    expected = f"the application is told within {_NOTICED:g} s, or the client connects again"
+    try:
+        told = client.next_event("disconnected", _NOTICED, expected) is not None
+    except RefusedByCrate as error:
+        cell.remark(f"as expected: {error.observed}")
+        return
+    cell.expect(told or cell.relay().accepted > 1, expected=expected, observed="neither")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_PRACTICE, _CONSUMERS],
+    needs=[Need.RECONNECT],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_consumes_again_after_a_cut(cell: AmqpCell) -> None:
+    """After its connection was cut, the client, or the application that was told, consumes again within 60 seconds."""
+    reference = cell.reference()
+    name = cell.queue(reference)
+    client = _consuming(cell, reference, name)
+    cell.relay().cut()
+    client.recover(consuming=name)
+    _consumes_on(cell, client, name)
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.CORE,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_PRACTICE, _CONSUMERS],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=240.0,
+    timer=RECOVERY,
+)
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_consumes_again_after_a_broker_failure(cell: AmqpCell, how: str) -> None:
+    """After a restart or a crash of the broker, the client, or its application, consumes again within 60 seconds."""
+    reference = cell.reference()
+    name = cell.queue(reference)
+    client = _consuming(cell, reference, name)
+    reference.close()
+    cell.peer.control.kill() if how == "kill" else cell.peer.control.restart()
+    # RabbitMQ may forget a queue that was declared moments before a crash.
+    cell.queue(cell.reference())
+    client.recover(consuming=name)
+    _consumes_on(cell, client, name)
+
+
+def _consuming(cell: AmqpCell, reference: AmqpReference, name: str) -> AmqpClient:
+    """A client whose consumer has delivered a message."""
+    body = cell.payload()
+    client = cell.connected()
+    client.consume(name, no_ack=True)
+    reference.publish(name, body)
+    cell.expect_delivered(client, [Delivered(body)], expected="the consumer works")
+    return client
+
+
+def _consumes_on(cell: AmqpCell, client: AmqpClient, name: str) -> None:
+    """What is published now is delivered, once."""
+    bodies = [cell.payload() for _ in range(2)]
+    reference = cell.reference()
+    for body in bodies:
+        reference.publish(name, body)
+    cell.expect_delivered(client, list(map(Delivered, bodies)), expected="what is published afterwards is delivered")
 
 
 @scenario(

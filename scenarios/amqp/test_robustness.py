@@ -9,7 +9,7 @@ from harness.cells.amqp_client import Delivered
 from harness.cells.doors import SCRIPTED
 from harness.cells.peer import DELIVERY
 from harness.model import Consequence, Dialect, Level, Requirement
-from harness.peers.amqp import Script, Stage
+from harness.peers.amqp import Script, ScriptedBroker, Stage
 from harness.scenario import scenario
 
 _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
@@ -75,11 +75,15 @@ def test_reports_a_handshake_that_is_cut_short(cell: AmqpCell, stage: Stage) -> 
     ids=["no-channel-max", "no-frame-max", "smallest-frame-max"],
 )
 def test_works_within_the_peers_limits(cell: AmqpCell, channel_max: int, frame_max: int) -> None:
-    """Limits of 0 in connection.tune mean no limit, and a small frame-max is kept to: channels and publishing work."""
+    """Limits of 0 in connection.tune mean no limit, and others are kept to: two channels and publishing work.
+
+    What the client answers in tune-ok is not above the peer's limits, and it keeps to that too.
+    """
     peer = cell.scripted(Script(channel_max=channel_max, frame_max=frame_max))
     body = cell.payload(3 * _SMALLEST)
     client = cell.connected(door=SCRIPTED)
     client.declare_queue(cell.name("queue"))
+    client.declare_queue(cell.name("other"), channel=2)
     client.publish(cell.name("queue"), body)
     # Its answer proves that everything before it was read.
     client.declare_queue(cell.name("queue"))
@@ -90,6 +94,22 @@ def test_works_within_the_peers_limits(cell: AmqpCell, channel_max: int, frame_m
         frame_max == 0 or largest <= frame_max,
         expected=f"frames of {frame_max} bytes at most",
         observed=f"one of {largest} bytes",
+    )
+    _expect_agreed(cell, peer, channel_max, frame_max)
+
+
+def _expect_agreed(cell: AmqpCell, peer: ScriptedBroker, channel_max: int, frame_max: int) -> None:
+    """The limits of tune-ok are the peer's or lower ones, where 0 is none, and two channels keep to them."""
+    expected = "a tune-ok with at most the peer's limits, and two channels within it"
+    opened = sorted(set(peer.channels))
+    answered = [(int(ok.channel_max or 0), int(ok.frame_max or 0)) for ok in peer.tuned]
+    lower = len(answered) == 1 and all(
+        limit == 0 or 0 < got <= limit for got, limit in zip(answered[0], (channel_max, frame_max), strict=True)
+    )
+    cell.expect(
+        lower and len(opened) == 2 and (answered[0][0] == 0 or opened[-1] <= answered[0][0]),
+        expected=f"{expected}: channel-max {channel_max}, frame-max {frame_max}",
+        observed=f"tune-ok with {answered}, the channels {opened}",
     )
 
 

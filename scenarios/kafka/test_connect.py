@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from harness.cells.doors import SECOND_ADDRESS
 from harness.cells.kafka import KafkaCell
+from harness.cells.kafka_client import Delivered
+from harness.cells.rounds import CONNECTING, expect_freed
 from harness.model import Consequence, Dialect, Level, Requirement
+from harness.references.kafka import Written
 from harness.scenario import scenario
 
 _METADATA = "https://kafka.apache.org/protocol.html#The_Messages_Metadata"
+#: Seconds in which Kafka's own clients tell that nobody answers (default.api.timeout.ms), twice, and ten more.
+_ANSWERED = 130.0
+#: Seconds between two bytes.
+_DRIP = 0.0002
+#: Records that a client sends before it leaves.
+_PARTING = 20
 
 
 @scenario(
@@ -43,6 +52,98 @@ def test_reports_an_unreachable_cluster(cell: KafkaCell) -> None:
     client = cell.client()
     cell.relay().refuse(True)
     cell.expect_refused(lambda: client.connect(within=60.0), expected="connecting ends in an error within 60 s")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["https://kafka.apache.org/documentation/#adminclientconfigs_default.api.timeout.ms"],
+    deadline=_ANSWERED + 50.0,
+    timer=_ANSWERED,
+)
+def test_gives_up_on_a_peer_that_never_answers(cell: KafkaCell) -> None:
+    """Where connections are accepted and nothing is ever said, connecting ends in an error within 130 seconds.
+
+    Kafka's own clients give a call 60 seconds, and producing 120.
+    """
+    client = cell.client()
+    cell.relay().hold("ab")
+    cell.expect_refused(
+        lambda: client.connect(within=_ANSWERED),
+        expected=f"connecting ends in an error within {_ANSWERED:g} s, as nobody answers",
+    )
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/protocol.html#protocol_common"],
+    deadline=120.0,
+)
+def test_reads_answers_byte_by_byte(cell: KafkaCell) -> None:
+    """Answers that come one byte at a time are put together: those of produce and of fetch.
+
+    Not those of metadata: a busy broker's have thousands of bytes.
+    """
+    topic, records = cell.topic(), [Written(b"key", cell.payload()) for _ in range(3)]
+    stored = [Delivered(r.key, r.value) for r in records]
+    client = cell.connected()
+    client.produce(topic, records[0])
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(client, stored[:1], expected="the crate delivers what is there")
+    cell.relay().drip(_DRIP)
+    for record in records[1:]:
+        client.produce(topic, record, within=30.0)
+    cell.expect_stored(topic, stored, expected="the topic holds each record once")
+    cell.expect_delivered(client, stored[1:], expected="the crate delivers each record once")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/documentation/#producerconfigs_acks"],
+    features=["fewer-acks"],
+    deadline=60.0,
+)
+def test_sends_everything_before_it_disconnects(cell: KafkaCell) -> None:
+    """What the crate reported as produced with acks=0 is stored, though it disconnects right after."""
+    topic = cell.topic()
+    client = cell.connected()
+    for _ in range(_PARTING):
+        client.produce(topic, Written(b"key", cell.payload()), acks="0")
+    client.disconnect()
+    cell.await_stored(topic, _PARTING, expected=f"the {_PARTING} records that were reported as produced are stored")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["a long-running device connects many times"],
+    deadline=60.0 + CONNECTING,
+    timer=CONNECTING,
+)
+def test_frees_what_a_connection_took(cell: KafkaCell) -> None:
+    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+
+    One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
+    long is judged by the connections that it makes in 30 seconds.
+    """
+    topic, client = cell.topic(), cell.client()
+
+    def one_round() -> None:
+        client.connect()
+        client.produce(topic, Written(b"key", b"x"))
+        client.disconnect()
+
+    expect_freed(cell, client, one_round)
 
 
 @scenario(

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from harness.cells.kafka import KafkaCell
-from harness.cells.kafka_client import Delivered
+from harness.cells.kafka_client import CALL, Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
-from harness.references.kafka import Written, java_partition
+from harness.references.kafka import Written, java_partition, values
 from harness.scenario import scenario
 
 _PRODUCE = "https://kafka.apache.org/protocol.html#The_Messages_Produce"
 _RECORDS = "https://kafka.apache.org/documentation/#recordbatch"
+#: Clients that produce at the same time, and records of each.
+_PRODUCERS = 5
 _produces = scenario(
     Dialect.KAFKA,
     level=Level.CORE,
@@ -41,8 +43,8 @@ _placed = scenario(
 )
 
 
-def _stores(cell: KafkaCell, *records: Written, expected: str, **options: Any) -> None:
-    """The crate produces `records` and a marker; the topic then holds exactly these."""
+def _stores(cell: KafkaCell, *records: Written, expected: str, **options: Any) -> str:
+    """The crate produces `records` and a marker; the topic, which is returned, then holds exactly these."""
     topic = cell.topic()
     marker = Written(b"marker", cell.payload())
     client = cell.connected()
@@ -50,12 +52,39 @@ def _stores(cell: KafkaCell, *records: Written, expected: str, **options: Any) -
     client.produce(topic, marker, **options)
     stored = [Delivered(r.key, r.value, offset=number) for number, r in enumerate([*records, marker])]
     cell.expect_stored(topic, stored, expected=expected)
+    return topic
 
 
 @_produces
 def test_produces(cell: KafkaCell) -> None:
     """What all in-sync replicas acknowledged is stored, once and unchanged."""
     _stores(cell, Written(b"key", cell.payload()), expected="the topic holds each record once", acks="all")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_PRODUCE],
+    deadline=120.0,
+)
+def test_produces_beside_others(cell: KafkaCell) -> None:
+    """Five clients produce five records each to one partition at the same time: all are stored once, in order."""
+    topic = cell.topic()
+    wanted = [[cell.payload() for _ in range(_PRODUCERS)] for _ in range(_PRODUCERS)]
+    clients = [cell.connected() for _ in wanted]
+    for row in zip(*wanted, strict=True):
+        finishing = [
+            client.begin_produce(topic, Written(b"key", value)) for client, value in zip(clients, row, strict=True)
+        ]
+        for finish in finishing:
+            finish(CALL)
+    stored = values(cell.reference.read_all(topic))
+    got = [[value for value in stored if value in own] for own in wanted]
+    counts = ", ".join(f"{len(own)} ({len(set(own))} different)" for own in got)
+    expected = f"{_PRODUCERS} records of each of {_PRODUCERS} clients are stored once, in its order"
+    cell.expect(got == wanted, expected=expected, observed=counts)
 
 
 @pytest.mark.parametrize("acks", ["0", "1"], ids=lambda acks: f"acks{acks}")
@@ -355,9 +384,15 @@ def test_produces_timestamps(cell: KafkaCell) -> None:
     deadline=45.0,
 )
 def test_produces_idempotently(cell: KafkaCell) -> None:
-    """With idempotence switched on, records are stored with a producer id and once each."""
+    """With idempotence switched on, records are stored with a producer id and a sequence number, and once each."""
     records = [Written(str(number).encode(), cell.payload()) for number in range(20)]
-    _stores(cell, *records, expected="the topic holds each record once", idempotent=True)
+    topic = _stores(cell, *records, expected="the topic holds each record once", idempotent=True)
+    batches = cell.stored_batches(topic)
+    cell.expect(
+        bool(batches) and all(batch.producer_id >= 0 and batch.first_sequence >= 0 for batch in batches),
+        expected="each stored batch has a producer id and a sequence number",
+        observed=", ".join(map(str, batches)) or "no batch",
+    )
 
 
 @scenario(

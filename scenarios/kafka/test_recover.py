@@ -120,6 +120,22 @@ def test_produces_again_after_the_broker_was_killed(cell: KafkaCell) -> None:
     _produces_again(cell, "kill")
 
 
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[_RETRIES],
+    needs=[Need.RECONNECT],
+    own_broker=True,
+    deadline=180.0,
+    timer=RECOVERY,
+)
+def test_reads_on_after_the_broker_was_killed(cell: KafkaCell) -> None:
+    """After its broker was killed and came back, the client reads on within 60 seconds."""
+    _reads_on(cell, "kill")
+
+
 @_after_the_leader
 def test_produces_again_after_the_leader_was_killed(cell: KafkaCell) -> None:
     """Of two brokers one is killed and the other leads: the client finds it and produces within 60 seconds."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.cells.kafka import KafkaCell
 from harness.cells.kafka_client import Delivered
-from harness.cells.peer import DELIVERY
+from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import RefusedByCrate, ScenarioFault
-from harness.model import Consequence, Dialect, Level, Requirement
+from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario
 
@@ -43,7 +45,7 @@ def test_survives_an_answer_that_breaks_off(cell: KafkaCell) -> None:
     )
 
 
-@scenario(
+_intact = scenario(
     Dialect.KAFKA,
     level=Level.ROBUSTNESS,
     requirement=Requirement.PRACTICE,
@@ -54,21 +56,38 @@ def test_survives_an_answer_that_breaks_off(cell: KafkaCell) -> None:
     ],
     deadline=45.0,
 )
+
+
+@_intact
 def test_delivers_no_corrupt_record(cell: KafkaCell) -> None:
     """Where a record is damaged on its way, the client reports an error or fetches it again, and never delivers it.
 
     One bit of the value differs from what the checksum of its batch was made of.
     """
+    _damages(cell, cell.payload(), "none")
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy"])
+@_intact
+def test_delivers_no_corrupt_compressed_record(cell: KafkaCell, compression: str) -> None:
+    """The same of a compressed batch, of which one bit of the compressed data differs.
+
+    Compression leaves random bytes as they are, which makes the place; what follows them makes it worth while.
+    """
+    _damages(cell, cell.payload(17_000) + bytes(8_000), compression)
+
+
+def _damages(cell: KafkaCell, value: bytes, compression: str) -> None:
+    """The relay flips one bit at the beginning of a record's value; the record comes whole, or an error does."""
     topic = cell.topic()
-    before, record = Written(b"key", cell.payload()), Written(b"key", cell.payload())
-    assert record.value is not None  # noqa: S101 - for the types
+    before, record = Written(b"key", cell.payload()), Written(b"key", value)
     client = cell.connected()
     client.consume(topic, start="earliest")
     cell.reference.produce(topic, [before])
     cell.expect_delivered(client, [Delivered(before.key, before.value)], expected="what is whole comes first")
     relay, expected = cell.relay(), "the record as it was sent, or an error"
-    relay.alter_next(record.value, bytes([record.value[0] ^ 1]) + record.value[1:])
-    cell.reference.produce(topic, [record])
+    relay.alter_next(value[:32], bytes([value[0] ^ 1]) + value[1:32])
+    cell.reference.produce(topic, [record], compression=compression)
     found = client.next_record_or_error(DELIVERY, expected)
     if not relay.altered:
         raise ScenarioFault(f"the record never passed the relay in one piece; {found}")
@@ -76,7 +95,7 @@ def test_delivers_no_corrupt_record(cell: KafkaCell) -> None:
         cell.remark(f"an error, as it may be: {found}")
         return
     cell.expect(
-        found is not None and found.value == record.value,
+        found is not None and found.value == value,
         expected=expected,
         observed=f"nothing came within {DELIVERY:g} s" if found is None else f"it delivered {found}",
     )
@@ -121,6 +140,69 @@ def test_produces_to_a_topic_that_was_made_again(cell: KafkaCell) -> None:
     cell.keep_producing(client, topic, record)
     found = values(cell.fresh_reference().read_all(topic))
     cell.expect(record.value in found, expected="the new topic holds the record", observed=f"{len(found)} others")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[f"{_ERRORS}: OFFSET_OUT_OF_RANGE", "https://cwiki.apache.org/confluence/display/KAFKA/KIP-516"],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_notices_that_the_topic_it_reads_was_made_again(cell: KafkaCell) -> None:
+    """After the topic that it reads was deleted and created again, the client reads on, or tells of an error.
+
+    Its position is beyond the new topic's end. Whether to read from the beginning then is the application's choice; to
+    wait there without a word loses what is produced.
+    """
+    topic = cell.topic()
+    before = [Written(b"key", cell.payload()) for _ in range(3)]
+    cell.reference.produce(topic, before)
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(
+        client, [Delivered(r.key, r.value) for r in before], expected="the crate delivers what is there"
+    )
+    cell.make_again(topic)
+    record, expected = Written(b"key", cell.payload()), f"the new topic's record, or an error, within {RECOVERY:g} s"
+    cell.fresh_reference().produce(topic, [record])
+    found = client.next_record_or_error(RECOVERY, expected)
+    if isinstance(found, str):
+        cell.remark(f"an error, as it may be: {found}")
+        return
+    cell.expect(
+        found is not None and found.value == record.value,
+        expected=expected,
+        observed="nothing" if found is None else f"it delivered {found}",
+    )
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=["https://kafka.apache.org/protocol.html#protocol_common"],
+    needs=[Need.RECONNECT],
+    deadline=150.0,
+    timer=RECOVERY,
+)
+def test_reads_on_after_an_answer_that_breaks_off(cell: KafkaCell) -> None:
+    """Where the connection ends in the middle of the answer with a record, the client fetches the record again."""
+    topic = cell.topic()
+    before, record = Written(b"key", cell.payload()), Written(b"key", cell.payload(2000))
+    cell.reference.produce(topic, [before])
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(client, [Delivered(before.key, before.value)], expected="the crate delivers what is there")
+    relay = cell.relay()
+    connections = relay.left
+    relay.cut_next_answer(after=60, containing=(record.value or b"")[:32])
+    cell.reference.produce(topic, [record])
+    cell.keep_consuming(client, record.value)
+    cell.remark(f"{relay.left - connections} connections ended on the way")
 
 
 @scenario(

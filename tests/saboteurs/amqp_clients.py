@@ -251,6 +251,45 @@ class KeepsToItself(_DropsEvents):
             super().add(name, fields)
 
 
+class HidesTheEnd(_DropsEvents):
+    """Does not tell the application that its connection is gone."""
+
+    def add(self, name: str, fields: Any) -> None:
+        """Tell of everything else."""
+        if name != "disconnected":
+            super().add(name, fields)
+
+
+class ConsumesOnce(ControlClient):
+    """Has consumers on its first connection alone."""
+
+    _connections = 0
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Count."""
+        self._connections += 1
+        return super().connect(request)
+
+    def consume(self, request: amqp.ConsumeRequest) -> Empty:
+        """Consume, or do not."""
+        return super().consume(request) if self._connections == 1 else Empty()
+
+
+class HasOneConsumer(ControlClient):
+    """Forgets a channel's first consumer over the second."""
+
+    _tag = ""
+
+    def consume(self, request: amqp.ConsumeRequest) -> Empty:
+        """Take the first one's messages from the application."""
+        if self._tag:
+            super().cancel(amqp.CancelRequest(consumer=self._tag))
+            while super().take(0.1) is not None:
+                pass
+        self._tag = "first"
+        return super().consume(request.model_copy(update={"consumer": request.consumer or self._tag}))
+
+
 class DropsWhileBlocked(ControlClient):
     """Drops what the application publishes while the broker takes nothing."""
 

@@ -7,10 +7,12 @@ import ssl
 import time
 from typing import Any
 
+from pika.connection import Connection
+
 from harness.references.amqp_control import ControlClient
 from harness.wire import amqp
 from harness.wire.messages import Empty, ErrorCode
-from harness.wire.mqtt import Tls
+from harness.wire.mqtt import Confirmation, Tls
 from harness.wire.serve import ProbeFailure
 
 
@@ -23,6 +25,40 @@ class TakesRefusalForSuccess(ControlClient):
             return super().connect(request)
         except ProbeFailure:
             return Empty()
+
+
+class TakesItsTime(ControlClient):
+    """Tells of a refusal half a minute later."""
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Wait before telling."""
+        try:
+            return super().connect(request)
+        except ProbeFailure:
+            time.sleep(30.0)
+            raise
+
+
+class IgnoresTheLimits(ControlClient):
+    """Answers connection.tune with limits of its own."""
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Ask for more than there is."""
+        pika: Any = Connection
+        negotiate = pika._negotiate_integer_value
+        pika._negotiate_integer_value = staticmethod(lambda _own, _server: 50_000)
+        try:
+            return super().connect(request)
+        finally:
+            pika._negotiate_integer_value = staticmethod(negotiate)
+
+
+class HasOneChannel(ControlClient):
+    """Uses the first channel for everything."""
+
+    def declare_queue(self, request: amqp.DeclareQueueRequest) -> amqp.DeclareQueueReply:
+        """Declare there."""
+        return super().declare_queue(request.model_copy(update={"channel": 1}))
 
 
 class BindsEverything(ControlClient):
@@ -209,6 +245,31 @@ class LeavesWithoutClosing(ControlClient):
         return Empty()
 
 
+class KeepsItsConnections(ControlClient):
+    """Leaves every connection open, and forgets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[object] = []
+
+    def disconnect(self, request: amqp.DisconnectRequest) -> Empty:
+        """Send nothing."""
+        self._kept.append(self._client)
+        self._client = None
+        return Empty()
+
+
+class NeverFlushes(ControlClient):
+    """Sends one message when the next one comes."""
+
+    _waiting: amqp.PublishRequest | None = None
+
+    def publish(self, request: amqp.PublishRequest) -> Confirmation:
+        """Publish the one before."""
+        before, self._waiting = self._waiting, request
+        return Confirmation(confirmed=False) if before is None else super().publish(before)
+
+
 class SleepsWhileItWaits(ControlClient):
     """Sends no heartbeats, because it does nothing between its deliveries."""
 
@@ -271,6 +332,23 @@ class StumblesOverNotices(ControlClient):
         """Take the notice for the answer."""
         if self._was_blocked:
             raise ProbeFailure(ErrorCode.PROTOCOL, "connection.blocked where close-ok should be")
+        return super().disconnect(request)
+
+
+class StaysWhileItIsBlocked(ControlClient):
+    """Has no time limit for leaving a broker that reads nothing."""
+
+    _is_blocked = False
+
+    def add(self, name: str, fields: Any) -> None:
+        """Listen."""
+        super().add(name, fields)
+        self._is_blocked = self._is_blocked or name == "blocked"
+
+    def disconnect(self, request: amqp.DisconnectRequest) -> Empty:
+        """Wait for the end of the alarm."""
+        if self._is_blocked:
+            time.sleep(600.0)
         return super().disconnect(request)
 
 

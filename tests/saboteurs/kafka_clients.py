@@ -211,12 +211,42 @@ class HidesItsCertificate(ControlClient):
         return super().context(tls.model_copy(update={"certificate": None, "key": None}))
 
 
+class IsNotIdempotent(ControlClient):
+    """Records are sent without producer id and sequence number, so that a repeated request stores them twice."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Forget that it was asked for."""
+        return super().produce(request.model_copy(update={"idempotent": False}))
+
+
 class PretendsToProduce(ControlClient):
     """Records are reported as sent, and nobody sends them."""
 
     def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
         """Send nothing."""
         return _pretended(request)
+
+
+class ForgetsWhatNobodyAcknowledges(ControlClient):
+    """Records that are produced with acks=0 are not sent."""
+
+    def produce(self, request: kafka.ProduceRequest) -> kafka.ProduceReply:
+        """Send the others."""
+        return _pretended(request) if request.acks == "0" else super().produce(request)
+
+
+class KeepsItsConnections(ControlClient):
+    """Whoever disconnects keeps what the connection took."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        self._kept: list[object] = []
+
+    def disconnect(self, _request: kafka.DisconnectRequest) -> Empty:
+        """Close nothing."""
+        self._kept += [self._producers, self._admin_client]
+        self._producers, self._admin_client, self._options = {}, None, None
+        return Empty()
 
 
 class ProducesOnce(ControlClient):

@@ -120,6 +120,18 @@ class DeliversOnce(ControlClient):
             super().deliver(record)
 
 
+class DeliversThree(ControlClient):
+    """After the third record nothing is delivered any more."""
+
+    delivered = 0
+
+    def deliver(self, record: Read) -> None:
+        """Deliver the first three alone."""
+        self.delivered += 1
+        if self.delivered <= 3:
+            super().deliver(record)
+
+
 class CommitsUnasked(ControlClient):
     """Whoever stops reading has committed what was read."""
 

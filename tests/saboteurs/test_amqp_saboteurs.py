@@ -34,6 +34,10 @@ CASES = [
     Case("takes-refusal-for-success", "reports_a_wrong_password", "the crate reported success"),
     Case("takes-refusal-for-success", "reports_a_forbidden_virtual_host", "the crate reported success"),
     Case("takes-refusal-for-success", "reports_an_unknown_virtual_host", "the crate reported success"),
+    *(
+        Case("takes-its-time", f"reports_{what}", "no answer to connect within 10", verdict=TIMEOUT, slow=True)
+        for what in ("a_wrong_password", "a_forbidden_virtual_host", "an_unknown_virtual_host")
+    ),
     Case("leaves-without-closing", "closes_with_a_handshake", "an end in good order; observed .*warning", slow=True),
     Case("closes-too-much", "works_on_several_channels", "publish ended with the error io: there is no connection"),
     Case(
@@ -41,6 +45,15 @@ CASES = [
         "lets_go_of_its_connection",
         "did not log 'closing AMQP connection'",
         verdict=TIMEOUT,
+        slow=True,
+    ),
+    Case(
+        "never-flushes", "sends_everything_before_it_disconnects", "reported as published arrives: .*the consumer got"
+    ),
+    Case(
+        "keeps-its-connections",
+        "frees_what_a_connection_took",
+        "more file descriptors and .*; observed after",
         slow=True,
     ),
     # fetching and consuming
@@ -60,6 +73,9 @@ CASES = [
     Case("delivers-twice", "limits_what_it_is_sent", "the first two messages"),
     Case("pretends-to-cancel", "stops_consuming", "stays in the queue; observed 0 messages"),
     Case("drops-a-tenth", "consumes_on_two_channels", "101 in all; observed 91 different messages"),
+    Case(
+        "has-one-consumer", "consumes_from_two_queues_on_one_channel", "of the first queue, in order: .*the crate got"
+    ),
     Case("keeps-to-itself", "learns_that_its_queue_was_deleted", "the application is told; observed nothing"),
     Case("loses-a-property", "talks_to_itself", "correlation_id = 'c-1'.*the crate got"),
     Case("sends-twice", "publishes_beside_others", r"10 messages of each .*observed (19|20) \(10 different\), "),
@@ -87,6 +103,7 @@ CASES = [
     Case("keeps-to-itself", "learns_that_it_is_blocked", "it is blocked; observed nothing within", slow=True),
     Case("drops-while-blocked", "publishes_on_after_it_was_blocked", "the consumer got .*nothing more", slow=True),
     Case("stumbles-over-notices", "leaves_after_it_was_blocked", "disconnect ended with", slow=True),
+    Case("stays-while-it-is-blocked", "ends_while_it_is_blocked", "to disconnect", verdict=TIMEOUT, slow=True),
     Case("shares-exclusive-queues", "reports_that_a_queue_is_taken", "the crate reported success"),
     # publishing
     Case("cuts-the-body", "publishes_a_body", "the consumer got 255 bytes", _BYTES),
@@ -99,6 +116,15 @@ CASES = [
     Case("confirms-before-the-broker-did", "reports_no_confirm_for_a_full_queue", "reported success"),
     Case("keeps-to-itself", "hands_an_unroutable_message_back", "comes back; observed nothing", {"confirming": False}),
     Case("commits-at-once", "publishes_in_a_transaction", "the committed message alone arrives"),
+    # what the broker refuses
+    Case("takes-errors-for-success", "reports_a_refused_message", "its message was refused; observed nothing within"),
+    Case(
+        "takes-errors-for-success",
+        "learns_that_the_broker_closed_the_connection",
+        "the crate reported success",
+        slow=True,
+    ),
+    Case("hides-the-end", "learns_why_the_broker_closed_the_connection", "is told why: .*there is no conn", slow=True),
     # headers
     Case("loses-headers", "publishes_a_header", "headers = .*the consumer got", {"kind": "long-string"}),
     Case("loses-headers", "publishes_a_header_of_bytes", "headers = .*the consumer got"),
@@ -123,17 +149,39 @@ CASES = [
         "frames of 4096 bytes at most; observed one of 12296 bytes",
         {"channel_max": 2047, "frame_max": 4096},
     ),
+    Case(
+        "has-one-channel",
+        "works_within_the_peers_limits",
+        r"and two channels within it.*; observed tune-ok with .*, the channels \[1\]",
+        {"channel_max": 0, "frame_max": 131072},
+    ),
+    Case(
+        "ignores-the-limits",
+        "works_within_the_peers_limits",
+        r"channel-max 2047, frame-max 0; observed tune-ok with \[\(50000, 50000\)\]",
+        {"channel_max": 2047, "frame_max": 0},
+    ),
     Case("takes-errors-for-success", "refuses_a_frame_with_a_wrong_end", "the crate reported success"),
     Case("loses-the-last-byte", "tells_interleaved_contents_apart", "both messages, whole: .*observed 31 bytes"),
     # networks
     Case("loses-the-last-byte", "reads_frames_byte_by_byte", "each message once: .*the crate got 31 bytes"),
+    Case("drops-a-tenth", "reads_frames_that_come_together", r"each message once: .*\(19 in all\)|\(18 in all\)"),
     Case("knows-no-ipv6", "works_over_ipv6", "connect ended with the error io: no such address"),
     Case("tries-one-address", "tries_every_address", "connect ended with the error io .*Connection refused"),
     # staying and coming back
     Case("sleeps-while-it-waits", "stays_connected_while_idle", "still gets messages: .*nothing", slow=True),
     Case("takes-errors-for-success", "notices_a_cut", "observed success, without a new connection"),
     Case("takes-errors-for-success", "notices_a_silent_broker", "the crate reported success", slow=True),
+    Case("hides-the-end", "notices_a_silent_broker_while_it_consumes", "connects again; observed neither", slow=True),
     Case("never-comes-back", "publishes_again_after_a_cut", "once is enough"),
+    Case("consumes-once", "consumes_again_after_a_cut", "afterwards is delivered: .*observed the crate got nothing"),
+    Case(
+        "consumes-once",
+        "consumes_again_after_a_broker_failure",
+        "afterwards is delivered: .*observed the crate got nothing",
+        {"how": "restart"},
+        slow=True,
+    ),
     Case("never-comes-back", "publishes_again_after_a_broker_failure", "once is enough", {"how": "restart"}, slow=True),
     Case("publishes-transient", "keeps_persistent_messages_over_a_broker_restart", "observed no message", slow=True),
 ]

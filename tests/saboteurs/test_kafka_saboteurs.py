@@ -27,6 +27,16 @@ CASES = [
     # connecting
     Case("counts-one-partition", "loads_metadata", "one with 3; observed 1 and 1 partitions"),
     Case("ignores-errors", "reports_an_unreachable_cluster", "observed the crate reported success"),
+    Case(
+        "ignores-errors", "gives_up_on_a_peer_that_never_answers", "nobody answers; observed the crate reported success"
+    ),
+    Case("delivers-once", "reads_answers_byte_by_byte", "each record once: .*; observed the crate delivered nothing"),
+    Case(
+        "forgets-what-nobody-acknowledges",
+        "sends_everything_before_it_disconnects",
+        "as produced are stored; observed 0 records",
+    ),
+    Case("keeps-its-connections", "frees_what_a_connection_took", "more file descriptors and .*; observed after"),
     Case("tries-one-address", "tries_every_address", "the client connects; observed connect ended with the error"),
     Case("counts-one-partition", "creates_a_topic", "a topic with 3 partitions; observed 1 partitions"),
     Case("hides-its-certificate", "shows_a_client_certificate", "connects; observed connect ended with"),
@@ -44,6 +54,7 @@ CASES = [
     Case("flips-a-byte", "produces", r"each record once: .*; observed the topic holds"),
     Case("duplicates", "produces", r"observed the topic holds key .* · .* · .* · "),
     Case("pretends-to-produce", "produces_with_fewer_acks", "acks=1 is stored; observed 0 records", {"acks": "1"}),
+    Case("duplicates", "produces_beside_others", r"once, in its order; observed 10 \(5 different\)"),
     Case("wrong-partition", "produces_to_the_partition_that_is_asked_for", "each partition holds"),
     Case("sends-to-one-topic", "produces_to_several_topics", "the first topic holds its record: .*observed .* · "),
     Case("empty-key-for-null", "produces_a_null_key", "with a null key: .*observed the topic holds key of 0 bytes"),
@@ -63,6 +74,7 @@ CASES = [
     Case("loses-a-header", "produces_headers", "trace.*kind.*trace.*; observed"),
     Case("own-clock", "produces_timestamps", r"the time 1700000000123; observed \[\d+\]"),
     Case("duplicates", "produces_idempotently", "each record once: .*; observed the topic holds 42 of 21"),
+    Case("is-not-idempotent", "produces_idempotently", "a sequence number; observed .*producer_id=-1, first_seq.*=-1"),
     Case("pretends-to-produce", "produces_in_a_transaction", "observed the topic holds nothing"),
     Case("pretends-to-produce", "produces_to_an_old_format", "the topic holds 0 of 5 records", {"version": 0}),
     # consuming
@@ -102,6 +114,16 @@ CASES = [
     # trouble
     Case("produces-once", "survives_an_answer_that_breaks_off", "is stored; observed the topic holds 1 "),
     Case("checks-no-checksums", "delivers_no_corrupt_record", "or an error; observed it delivered key of 3 bytes"),
+    Case(
+        "checks-no-checksums",
+        "delivers_no_corrupt_compressed_record",
+        "or an error; observed it delivered key of 3 bytes",
+        {"compression": "snappy"},
+    ),
+    Case("delivers-once", "reads_on_after_an_answer_that_breaks_off", "the record did not come within"),
+    Case(
+        "delivers-three", "notices_that_the_topic_it_reads_was_made_again", "the new topic's record.*observed nothing"
+    ),
     Case("ignores-errors", "reports_an_unknown_topic_to_a_reader", "observed the crate reported success"),
     Case("produces-once", "produces_to_a_topic_that_was_made_again", "observed 0 others"),
     Case("delivers-once", "consumes_a_record_beyond_its_fetch_limit", "next one: .*observed the crate"),
@@ -111,6 +133,7 @@ CASES = [
     Case("produces-once", "produces_again_after_a_broker_restart", "holds 1 records, and not both"),
     Case("delivers-once", "reads_on_after_a_broker_restart", "the record did not come within"),
     Case("produces-once", "produces_again_after_the_broker_was_killed", "holds 1 records, and not both"),
+    Case("delivers-once", "reads_on_after_the_broker_was_killed", "the record did not come within"),
     Case("produces-once", "produces_again_after_the_leader_was_killed", "holds 1 records, and not both"),
     Case("delivers-once", "reads_on_after_the_leader_was_killed", "the record did not come within"),
 ]

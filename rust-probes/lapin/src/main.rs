@@ -116,6 +116,9 @@ impl kit::amqp::Client for Probe {
                         events.push(Event::Blocked { reason })
                     }
                     lapin::Event::ConnectionUnblocked => events.push(Event::Unblocked),
+                    lapin::Event::Error(error) => events.push(Event::Disconnected {
+                        reason: error.to_string(),
+                    }),
                     _ => {}
                 }
             }
