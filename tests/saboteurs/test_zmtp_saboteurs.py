@@ -105,8 +105,8 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     # limits
     ("ignores-options", "reads_options_back", {}, FAIL, r"each option as it was set; observed other values of"),
     ("ignores-options", "keeps_to_the_high_water_mark", {}, FAIL, r"1 to 5 messages .*observed 20 messages"),
-    ("is-impatient", "keeps_to_its_time_limit", {"way": "receive"}, FAIL, r"after 0.7 s; observed .*after 0.0 s"),
-    ("is-impatient", "keeps_to_its_time_limit", {"way": "send"}, FAIL, r"after 0.7 s; observed .*after 0.0 s"),
+    ("is-impatient", "keeps_to_its_time_limit", {"way": "receive"}, FAIL, r"after 0.7 s; observed .*after 0.[0-4] s"),
+    ("is-impatient", "keeps_to_its_time_limit", {"way": "send"}, FAIL, r"after 0.7 s; observed .*after 0.[0-4] s"),
     ("discards-at-close", "lingers_until_everything_is_sent", {}, FAIL, r"after the socket was closed.*got nothing"),
     ("lingers-for-ever", "does_not_linger_when_told_so", {}, TIMEOUT, r"the context ends, within .*no answer to term"),
     ("has-one-context", "ends_a_context_and_makes_another", {"explicit": True}, FAIL, r"crate: Bad address"),
@@ -200,29 +200,41 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
 UNPROVEN: dict[str, str] = {}
 
 
+#: Seconds that stand for all that the harness waits for: few, and enough for the honest client on a busy machine.
+_PATIENCE = 2.5
+#: Attempts at a cell of which the harness says that the machine was too busy to judge.
+_ATTEMPTS = 3
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the harness waits for is still far more than the honest client needs."""
     monkeypatch.setattr(Bench, "_vet", lambda *_: {})  # the contract is not what they break, and starting takes time
     for module in ("peer", "zmtp", "zmtp_client"):
-        monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 1.5)
-    monkeypatch.setattr("harness.references.zmtp_raw.STEP", 1.5)
+        monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", _PATIENCE)
+    monkeypatch.setattr("harness.references.zmtp_raw.STEP", _PATIENCE)
     monkeypatch.setattr(ZmtpCell, "connections", 40)
-    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": 1.5})
-    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (1.5,))
-    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": 1.5})
-    monkeypatch.setattr("harness.cells.peer.PeerCell.expect_soon.__kwdefaults__", {"within": 1.5})
-    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpClient.terminate.__defaults__", (1.5,))
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": _PATIENCE})
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (_PATIENCE,))
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": _PATIENCE})
+    monkeypatch.setattr("harness.cells.peer.PeerCell.expect_soon.__kwdefaults__", {"within": _PATIENCE})
+    monkeypatch.setattr("harness.cells.zmtp_client.ZmtpClient.terminate.__defaults__", (_PATIENCE,))
 
 
 def _asked(bench: Bench, crate: Crate, scenario: str, params: dict[str, Any]) -> Attempt:
-    """How one attempt of this client at a scenario ends."""
+    """How one attempt of this client at a scenario ends, of which the machine does not spoil the judgement."""
     function = FUNCTIONS[scenario]
     stated = scenario_of(function)
     assert stated is not None
     key = CellKey(Dialect.ZMTP, scenario, "", crate.name, crate.version, LINE.id)
     question = Question(key=key, scenario=stated, crate=crate, line=LINE)
-    return attempt(bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), "1")
+    for number in range(_ATTEMPTS):
+        seen = attempt(
+            bench, question, crate, ReferencePeer(LINE), lambda cell: function(cell, **params), f"{number + 1}"
+        )
+        if "this machine was too busy to judge" not in seen.reason:
+            break
+    return seen
 
 
 @pytest.mark.usefixtures("impatient")
