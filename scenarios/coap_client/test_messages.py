@@ -111,6 +111,7 @@ def test_uses_the_token_given(cell: CoapCell, size: int) -> None:
     consequence=Consequence.LOSS,
     spec=["TD_COAP_CORE_11", "TD_COAP_CORE_12", _SEPARATE, _MATCHING],
     features=["chosen-tokens"],
+    scripted=True,
 )
 def test_knows_a_separate_response_by_its_token(cell: CoapCell, size: int) -> None:
     """A response in a message of its own, with a message id of its own, is known by the token of the request."""

@@ -195,6 +195,7 @@ def test_observes_over_a_lossy_link(cell: CoapCell) -> None:
     requirement=Requirement.SHOULD,
     consequence=Consequence.DUPLICATE,
     spec=["TD_COAP_OBS_11", _ORDER, "https://www.rfc-editor.org/rfc/rfc7252#section-4.5"],
+    scripted=True,
 )
 def test_takes_a_notification_that_comes_twice_for_one(cell: CoapCell) -> None:
     """A notification whose acknowledgement was lost comes again: it is acknowledged again, and delivered once."""
@@ -220,6 +221,7 @@ def test_takes_a_notification_that_comes_twice_for_one(cell: CoapCell) -> None:
     spec=["TD_COAP_OBS_04", _FRESHNESS],
     timer=_STALE,
     deadline=_STALE + 30.0,
+    scripted=True,
 )
 def test_notices_that_notifications_have_ended(cell: CoapCell) -> None:
     """Where no notification comes within Max-Age the client registers again, or tells the application.

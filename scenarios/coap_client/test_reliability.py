@@ -221,6 +221,7 @@ def test_takes_a_separate_response_over_a_lossy_link(cell: CoapCell, lost: str) 
     spec=["TD_COAP_CORE_16", _SEPARATE],
     timer=4.0,
     deadline=34.0,
+    scripted=True,
 )
 def test_takes_a_response_for_the_acknowledgement(cell: CoapCell) -> None:
     """Where the acknowledgement of a request is lost, its confirmable response ends the retransmission as well."""
@@ -247,6 +248,7 @@ def test_takes_a_response_for_the_acknowledgement(cell: CoapCell) -> None:
     spec=[_SEPARATE],
     timer=_GIVES_UP,
     deadline=_GIVES_UP + 40.0,
+    scripted=True,
 )
 def test_gives_up_on_a_response_that_never_comes(cell: CoapCell) -> None:
     """A request that was acknowledged, and whose response never comes, ends in an error.

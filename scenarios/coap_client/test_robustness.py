@@ -158,6 +158,7 @@ def test_passes_empty_messages_over(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_CRITICAL, _TYPES],
+    scripted=True,
 )
 def test_passes_over_an_acknowledgement_with_an_unknown_critical_option(cell: CoapCell) -> None:
     """A response in an acknowledgement, with a critical option that the client does not know, is not delivered.
@@ -192,6 +193,7 @@ def test_passes_over_an_acknowledgement_with_an_unknown_critical_option(cell: Co
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_TYPES, _PING],
+    scripted=True,
 )
 def test_answers_a_ping(cell: CoapCell) -> None:
     """An empty confirmable message, by which a server asks whether the client is there, is answered with a reset."""

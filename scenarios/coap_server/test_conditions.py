@@ -59,6 +59,7 @@ def test_tells_where_it_created_something(cell: CoapCell) -> None:
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_CORE_20", f"{_OPTIONS}.4"],
     needs=[Need.FORMATS],
+    scripted=True,
 )
 def test_gives_no_format_but_the_one_asked_for(cell: CoapCell) -> None:
     """A GET is answered in the format that Accept names, and with 4.06 where the resource has it not."""
@@ -78,6 +79,7 @@ def test_gives_no_format_but_the_one_asked_for(cell: CoapCell) -> None:
     consequence=Consequence.CONVENIENCE,
     spec=["TD_COAP_CORE_21", f"{_OPTIONS}.6"],
     needs=[Need.VALIDATION],
+    scripted=True,
 )
 def test_validates_by_etag(cell: CoapCell) -> None:
     """A GET with the ETag of what the server has is answered 2.03 without it; after a change, 2.05 with the new."""
@@ -105,6 +107,7 @@ def test_validates_by_etag(cell: CoapCell) -> None:
     consequence=Consequence.LOSS,
     spec=["TD_COAP_CORE_22", "TD_COAP_CORE_23", f"{_OPTIONS}.8"],
     needs=[Need.CONDITIONS],
+    scripted=True,
 )
 def test_keeps_to_a_condition(cell: CoapCell, option: tuple[int, bytes]) -> None:
     """A PUT whose If-Match or If-None-Match does not hold is answered 4.12 and changes nothing."""

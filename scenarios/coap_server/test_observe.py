@@ -101,6 +101,7 @@ def test_notifies_observers(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["TD_COAP_OBS_02", _REGISTER, _NOTIFY],
+    scripted=True,
 )
 def test_notifies_who_asks_for_no_acknowledgement(cell: CoapCell) -> None:
     """Who observes a resource by a message that is not acknowledged is sent its state whenever it changes as well."""
@@ -222,6 +223,7 @@ def test_tells_observers_that_a_resource_is_gone(cell: CoapCell) -> None:
     consequence=Consequence.INTEROP,
     spec=["TD_COAP_OBS_08", _NOTIFY],
     needs=[Need.FORMATS],
+    scripted=True,
 )
 def test_tells_observers_that_a_format_is_gone(cell: CoapCell) -> None:
     """Who observes a resource in one format, which then has another one, is sent a notification with 4.06."""
@@ -270,6 +272,7 @@ def test_repeats_a_notification_that_was_lost(cell: CoapCell) -> None:
     spec=["TD_COAP_OBS_05", _TRANSMISSION],
     timer=_GIVES_UP,
     deadline=_GIVES_UP + 45.0,
+    scripted=True,
 )
 def test_forgets_who_is_gone(cell: CoapCell) -> None:
     """Who leaves confirmable notifications unanswered until the server gives up is no observer any more.

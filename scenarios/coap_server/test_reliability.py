@@ -113,6 +113,7 @@ def test_runs_a_slow_request_once(cell: CoapCell) -> None:
     spec=["TD_COAP_CORE_11", _SEPARATE, _MATCHING],
     timer=_SLOW,
     deadline=_SLOW + 30.0,
+    scripted=True,
 )
 def test_gives_the_token_back_in_a_late_response(cell: CoapCell) -> None:
     """The response to a request that takes the application long has the token of the request."""
@@ -159,6 +160,7 @@ def test_answers_a_slow_request_over_a_lossy_link(cell: CoapCell, lost: str) -> 
     spec=["TD_COAP_CORE_17", _SEPARATE],
     timer=_SLOW,
     deadline=_SLOW + 30.0,
+    scripted=True,
 )
 def test_answers_a_slow_non_confirmable_request(cell: CoapCell) -> None:
     """A request that asks for no acknowledgement, and takes the application long, is answered all the same."""

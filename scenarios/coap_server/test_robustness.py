@@ -89,6 +89,7 @@ def test_refuses_an_unknown_critical_option(cell: CoapCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[_CRITICAL, "https://www.rfc-editor.org/rfc/rfc7252#section-4.3"],
+    scripted=True,
 )
 def test_rejects_an_unknown_critical_option_by_silence(cell: CoapCell) -> None:
     """A request that asks for no acknowledgement, with a critical option that the server does not know, is rejected.

@@ -73,6 +73,7 @@ def test_reports_a_wrong_password(cell: MqttCell) -> None:
     spec=["section 3.2.2.3: connect return codes", "MQTT-3.2.2-5"],
     also={Dialect.MQTT_5: ["section 3.2.2.2: connect reason codes", "MQTT-3.2.2-7"]},
     deadline=60.0,
+    scripted=True,
 )
 def test_reports_every_refusal(cell: MqttCell, why: str) -> None:
     """Whatever the reason for which CONNACK refuses the connection, connect ends in an error and never in success.

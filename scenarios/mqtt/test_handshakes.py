@@ -59,6 +59,7 @@ def _begin_from_within(cell: MqttCell, peer: ScriptedBroker, client: MqttClient,
     also={Dialect.MQTT_5: ["MQTT-2.2.1-3"]},
     needs=[Need.SESSION],
     deadline=60.0,
+    scripted=True,
 )
 def test_subscribes_with_a_free_packet_id(cell: MqttCell, qos: int) -> None:
     """While a publish is not acknowledged, none of more than a hundred SUBSCRIBE packets has its packet id.
@@ -125,6 +126,7 @@ def _expect_first_id_is_kept(cell: MqttCell, peer: ScriptedBroker) -> None:
     also={Dialect.MQTT_5: ["MQTT-2.2.1-3", "section 4.9: flow control"]},
     needs=[Need.SESSION],
     deadline=60.0,
+    scripted=True,
 )
 def test_goes_on_after_a_late_acknowledgement(cell: MqttCell, qos: int) -> None:
     """The first of many publishes is acknowledged last: its packet id is not used meanwhile, and all messages come.
@@ -158,6 +160,7 @@ def test_goes_on_after_a_late_acknowledgement(cell: MqttCell, qos: int) -> None:
     needs=[Need.RECONNECT],
     deadline=150.0,
     timer=RECOVERY,
+    scripted=True,
 )
 def test_publishes_again_after_a_cut_with_a_late_acknowledgement(cell: MqttCell) -> None:
     """The connection is cut while the first of many publishes is not acknowledged; the next one has a new session.
@@ -209,6 +212,7 @@ def _is_taken_up(packet: Packet) -> bool:
     needs=[Need.RECONNECT],
     deadline=120.0,
     timer=RECOVERY,
+    scripted=True,
 )
 def test_ends_handshakes_with_their_session(cell: MqttCell, qos: int) -> None:
     """After a cut, nothing of an unfinished publish is taken up in a new session: no PUBREL, and no PUBLISH with DUP=1.
@@ -242,6 +246,7 @@ def test_ends_handshakes_with_their_session(cell: MqttCell, qos: int) -> None:
     needs=[Need.RECONNECT, Need.SESSION],
     deadline=120.0,
     timer=RECOVERY,
+    scripted=True,
 )
 def test_answers_pubrel_again_after_a_reconnect(cell: MqttCell) -> None:
     """A PUBREL that a broker sends again after a reconnect, because PUBCOMP was lost, is answered; the client goes on.

@@ -33,6 +33,7 @@ every_handshake = pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{q
     consequence=Consequence.LOSS,
     spec=["section 3.4.2.1 and 3.5.2.1: reason codes", "MQTT-4.3.3-4", "MQTT-4.4.0-2"],
     needs=[Need.SESSION],
+    scripted=True,
 )
 def test_reports_a_refused_publish(cell: MqttCell, qos: int) -> None:
     """A PUBACK or PUBREC that refuses the message surfaces as an error; no PUBREL follows, and nothing comes again."""
@@ -67,6 +68,7 @@ def test_reports_a_refused_publish(cell: MqttCell, qos: int) -> None:
     spec=["section 4.9: flow control"],
     capability="limits",
     needs=[Need.SESSION],
+    scripted=True,
 )
 def test_goes_on_after_refused_publishes(cell: MqttCell, qos: int) -> None:
     """A refused publish makes room for another: a server that takes two at once refuses three, and gets the fourth."""

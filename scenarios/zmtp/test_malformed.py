@@ -67,6 +67,7 @@ def _expect_work(cell: ZmtpCell, socket: ZmtpSocket, address: tuple[str, int], m
     requirement=Requirement.PRACTICE,
     consequence=Consequence.SECURITY,
     spec=[_FRAMING, _ERRORS],
+    scripted=True,
 )
 def test_survives_a_malformed_frame(cell: ZmtpCell, said: bytes) -> None:
     """A peer that sends what no frame is may be ignored, disconnected or reported; the crate works on with others.
@@ -97,6 +98,7 @@ def test_survives_a_malformed_frame(cell: ZmtpCell, said: bytes) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["https://rfc.zeromq.org/spec/37/#messages: all the frames of a message, or none of them"],
+    scripted=True,
 )
 def test_delivers_nothing_of_half_a_message(cell: ZmtpCell, said: bytes) -> None:
     """A message of which only a part comes before the connection ends is not delivered; others are."""
@@ -129,6 +131,7 @@ def test_delivers_nothing_of_half_a_message(cell: ZmtpCell, said: bytes) -> None
     requirement=Requirement.PRACTICE,
     consequence=Consequence.SECURITY,
     spec=[_METADATA, _ERRORS],
+    scripted=True,
 )
 def test_survives_a_malformed_ready(cell: ZmtpCell, ready: bytes) -> None:
     """A peer whose READY is malformed may be let in or not; the crate works on with others."""

@@ -34,6 +34,7 @@ def _joined(cell: ZmtpCell, address: tuple[str, int], kind: bytes) -> RawPeer:
     requirement=Requirement.MUST,
     consequence=Consequence.HANG,
     spec=[f"{_OPTIONS} (ZMQ_RCVHWM)"],
+    scripted=True,
 )
 def test_takes_no_more_than_its_mark(cell: ZmtpCell) -> None:
     """Of a hundred messages that nobody reads, a socket takes no more than its high-water mark for receiving.
@@ -101,6 +102,7 @@ def test_publishes_past_who_does_not_read(cell: ZmtpCell) -> None:
     requirement=Requirement.MUST,
     consequence=Consequence.INTEROP,
     spec=[f"{_OPTIONS} (ZMQ_CONFLATE)"],
+    scripted=True,
 )
 def test_delivers_the_last_message_alone(cell: ZmtpCell) -> None:
     """With the option to conflate, a socket that was not read delivers the last of a hundred messages.

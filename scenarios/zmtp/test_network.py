@@ -29,6 +29,7 @@ sides = pytest.mark.parametrize("side", SIDES)
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["https://rfc.zeromq.org/spec/23/#framing"],
+    scripted=True,
 )
 def test_reads_frames_that_come_together(cell: ZmtpCell) -> None:
     """Twenty messages, some of several frames, that come in one read are all delivered, in their order."""

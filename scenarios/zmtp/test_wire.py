@@ -148,6 +148,7 @@ def test_takes_strange_metadata(cell: ZmtpCell) -> None:
     consequence=Consequence.CONVENIENCE,
     spec=[_METADATA, _GETS],
     features=["metadata"],
+    scripted=True,
 )
 def test_reads_metadata(cell: ZmtpCell) -> None:
     """The crate tells the peer's metadata of a message: what ZMTP defines, what it does not, and that there is none."""
@@ -172,6 +173,7 @@ def test_reads_metadata(cell: ZmtpCell) -> None:
     consequence=Consequence.SECURITY,
     spec=[_METADATA, _GETS, "https://github.com/erickt/rust-zmq/pull/288"],
     features=["metadata"],
+    scripted=True,
 )
 def test_reads_metadata_that_is_no_text(cell: ZmtpCell) -> None:
     """Reading a property whose value is no UTF-8 ends in an error or gives none, and the next message is delivered."""
