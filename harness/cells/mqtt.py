@@ -35,8 +35,6 @@ class MqttCell(BrokerCell):
     answer = 75.0
     #: Messages of a long sequence, of one that no window holds, and of one that uses every packet id up.
     many, more_than_a_window, more_than_packet_ids = 1000, 500, 70_000
-    #: Connections one after the other, and seconds after which those that were made have to do.
-    connections, connecting = 200, 30.0
     #: Clients that publish at the same time, and seconds in which they or who publishes what it receives are done.
     publishers, publishing = 5, 15.0
 

@@ -29,10 +29,6 @@ from harness.wire.messages import CALL_DEADLINE
 DELIVERY = 10.0
 #: Seconds in which a client has to work again after its connection was lost.
 RECOVERY = 60.0
-#: Connections after which what a process needs once is there.
-_FIRST = 10
-#: Bytes that the allocator may keep.
-_MORE_MEMORY = 16 * 2**20
 #: Messages of a sequence that a sentence names.
 _NAMED = 4
 
@@ -269,31 +265,6 @@ class PeerCell(Cell):
             self.expect(left > 0, expected=expected, observed=f"{observed} after {within:g} s")
             time.sleep(0.05)
         self.remark(f"as expected: {expected}")
-
-    def expect_freed(self, client: PeerClient, meet: Callable[[], None], *, times: int, within: float) -> None:
-        """After `times` calls of `meet`, each with a connection, `client` takes hardly more than after ten.
-
-        One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
-        long is judged by the connections that it makes in `within` seconds.
-        """
-        made, end = 0, time.monotonic() + within
-        before = client.footprint()
-        while made < times and time.monotonic() < end:
-            meet()
-            made += 1
-            if made == _FIRST:
-                before = client.footprint()
-        after, some = client.footprint(), 2 + (made - _FIRST) // 4
-        self.expect(
-            after.files <= before.files + some and after.threads <= before.threads + some,
-            expected=f"at most {some} more file descriptors and threads than after {_FIRST} connections: {before}",
-            observed=f"after {made} connections: {after}",
-        )
-        self.expect(
-            after.memory <= before.memory + _MORE_MEMORY,
-            expected=f"at most {_MORE_MEMORY >> 20} MiB more than after {_FIRST} connections: {before}",
-            observed=f"after {made} connections: {after}",
-        )
 
     # -- the end -----------------------------------------------------------------------------------
 

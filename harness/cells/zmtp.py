@@ -49,9 +49,6 @@ class Link:
 class ZmtpCell(PeerCell):
     """One attempt at a ZeroMQ scenario."""
 
-    #: Connections one after the other, and seconds after which those that were made have to do.
-    connections, connecting = 200, 30.0
-
     def __init__(self, bench: Bench, scenario: Scenario, crate: Crate, peer: ReferencePeer, folder: Path) -> None:
         super().__init__(bench, scenario, crate, folder)
         self.peer = peer

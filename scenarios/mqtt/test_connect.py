@@ -7,6 +7,7 @@ import pytest
 from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import PASSWORD, USERNAME, MqttCell
 from harness.cells.mqtt_client import Delivered
+from harness.cells.rounds import CONNECTING, expect_freed
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.scenario import scenario
 
@@ -189,8 +190,8 @@ def test_sends_everything_before_it_disconnects(cell: MqttCell) -> None:
     consequence=Consequence.HANG,
     spec=["a long-running device connects many times"],
     also={Dialect.MQTT_5: ["a long-running device connects many times"]},
-    deadline=60.0 + MqttCell.connecting,
-    timer=MqttCell.connecting,
+    deadline=60.0 + CONNECTING,
+    timer=CONNECTING,
 )
 def test_frees_what_a_connection_took(cell: MqttCell) -> None:
     """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
@@ -200,9 +201,9 @@ def test_frees_what_a_connection_took(cell: MqttCell) -> None:
     """
     client = cell.client()
 
-    def meet() -> None:
+    def one_round() -> None:
         client.connect()
         client.publish(cell.topic("round"), b"x", qos=0)
         client.disconnect()
 
-    cell.expect_freed(client, meet, times=cell.connections, within=cell.connecting)
+    expect_freed(cell, client, one_round)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.cells.doors import SECOND_ADDRESS
+from harness.cells.rounds import CONNECTING, expect_freed
 from harness.cells.zmtp import SIDES, Side, ZmtpCell, endpoint_of, step
 from harness.cells.zmtp_client import Message
 from harness.model import Consequence, Dialect, Level, Requirement
@@ -132,8 +133,8 @@ def _expect_all(cell: ZmtpCell, take: Callable[[float], tuple[bytes, ...] | None
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
     spec=["a long-running device connects many times"],
-    deadline=60.0 + ZmtpCell.connecting,
-    timer=ZmtpCell.connecting,
+    deadline=60.0 + CONNECTING,
+    timer=CONNECTING,
 )
 def test_frees_what_a_connection_took(cell: ZmtpCell, side: Side) -> None:
     """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
@@ -149,7 +150,7 @@ def test_frees_what_a_connection_took(cell: ZmtpCell, side: Side) -> None:
         reference = cell.reference.open("PULL")
         relay = cell.relay_to(reference.bind())
 
-    def meet() -> None:
+    def one_round() -> None:
         payload = cell.payload()
         if side == "crate-binds":
             sender = cell.reference.open("PUSH")
@@ -166,4 +167,4 @@ def test_frees_what_a_connection_took(cell: ZmtpCell, side: Side) -> None:
             socket.close()
         cell.expect(message == Message.of(payload), expected="a message passes", observed=f"{message} came")
 
-    cell.expect_freed(client, meet, times=cell.connections, within=cell.connecting)
+    expect_freed(cell, client, one_round)
