@@ -70,11 +70,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "many": 60,
         "more_than_a_window": 60,
         "more_than_packet_ids": 60,
-        "connections": 40,
         "publishers": 2,
         "publishing": 4.0,
     }.items():
         monkeypatch.setattr(MqttCell, name, value)
+    monkeypatch.setattr("harness.cells.rounds.ROUNDS", 40)
 
 
 def _line() -> BrokerLine:

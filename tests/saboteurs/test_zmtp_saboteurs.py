@@ -13,7 +13,6 @@ import pytest
 
 from harness.bench import Bench, ReferencePeer
 from harness.catalog import load_crates, load_peers
-from harness.cells.zmtp import ZmtpCell
 from harness.judge import Question, attempt
 from harness.model import Attempt, CellKey, Crate, Dialect, Kind, Role, Sourced, Verdict
 from harness.scenario import scenario_of
@@ -213,7 +212,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("peer", "zmtp", "zmtp_client"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", _PATIENCE)
     monkeypatch.setattr("harness.references.zmtp_raw.STEP", _PATIENCE)
-    monkeypatch.setattr(ZmtpCell, "connections", 40)
+    monkeypatch.setattr("harness.cells.rounds.ROUNDS", 40)
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.await_event.__kwdefaults__", {"within": _PATIENCE})
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.receive.__defaults__", (_PATIENCE,))
     monkeypatch.setattr("harness.cells.zmtp_client.ZmtpSocket.send.__kwdefaults__", {"within": _PATIENCE})
