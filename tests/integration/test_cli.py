@@ -255,9 +255,10 @@ def _is_node_of(key: CellKey, node: str) -> bool:
     crate = f"{key.crate}@{key.crate_version}"
     whole = crate if key.peer == NO_PEER else f"{crate}-{key.peer}"
     name, _, inner = node.rpartition("::")[2].partition("[")
+    parts = inner.removesuffix("]")
     # A scenario that is asked in two dialects names the second one.
-    parts = inner.removesuffix("]").removeprefix(f"{key.dialect}-")
-    return name == f"test_{key.scenario}" and whole in parts and parts.replace(whole, "", 1).strip("-") == key.params
+    params = parts.replace(whole, "", 1).removeprefix(f"{key.dialect}-").strip("-")
+    return name == f"test_{key.scenario}" and whole in parts and params == key.params
 
 
 def test_plain_pytest_runs_a_real_scenario(checkout: Checkout) -> None:
