@@ -44,6 +44,7 @@ fn main() -> ExitCode {
             value: "after 1 second, later up to 30",
             default: "off",
             source: "https://docs.rs/paho-mqtt/0.14.0/paho_mqtt/connect_options/struct.ConnectOptionsBuilder.html#method.automatic_reconnect",
+            dialects: &[],
         }],
         assembled: &[],
     };
