@@ -217,8 +217,11 @@ class Relay:
 
     def cut_next_answer(self, after: int, containing: bytes = b"") -> None:
         """Break the connection on which the peer next sends `containing`, once `after` bytes of that piece passed."""
-        self._loop.run(self._on_loop(lambda: setattr(self, "_cut_part", containing)))
-        self._loop.run(self._on_loop(lambda: setattr(self, "_cut_after", after)))
+
+        def arm() -> None:
+            self._cut_part, self._cut_after = containing, after
+
+        self._loop.run(self._on_loop(arm))
 
     def alter_next(self, old: bytes, new: bytes) -> None:
         """Where the peer next sends `old`, pass on `new`, once; both have the same length.

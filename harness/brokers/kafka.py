@@ -14,6 +14,7 @@ from harness.brokers.base import CLUSTER, RELAY_HOST, HostProcess, installed, pi
 from harness.brokers.jars import gather_jars
 from harness.model import BrokerLine, Dialect
 from harness.paths import COMPOSE, cache
+from harness.streams import read_exactly
 
 name = "kafka"
 #: Clients follow the address that their listener advertises: `plain` is for who connects directly, and each probe's
@@ -89,21 +90,11 @@ def handshake(host: str, port: int) -> None:
     """
     with socket.create_connection((host, port), timeout=2.0) as connection:
         connection.sendall(struct.pack(">i", len(_API_VERSIONS)) + _API_VERSIONS)
-        (length,) = struct.unpack(">i", _read(connection, 4))
-        answer = _read(connection, min(length, 65_536))
+        (length,) = struct.unpack(">i", read_exactly(connection, 4))
+        answer = read_exactly(connection, min(length, 65_536))
     correlation, code, count = struct.unpack(">ihi", answer[:10].ljust(10, b"\xff"))
     if (correlation, code) != (7, 0) or count <= 0:
         raise OSError(f"a list of API versions expected, got {answer[:16].hex()}")
-
-
-def _read(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        chunk = connection.recv(size - len(data))
-        if not chunk:
-            raise OSError("the connection ended in the middle of the answer to ApiVersions")
-        data += chunk
-    return data
 
 
 def version_in(log: str) -> str:

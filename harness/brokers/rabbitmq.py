@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.brokers.base import HostProcess, pick_port
 from harness.model import BrokerLine, Dialect
+from harness.streams import read_exactly
 
 name = "rabbitmq"
 listeners: Mapping[str, int] = {"plain": 5672}
@@ -81,19 +82,9 @@ def _send(connection: socket.socket, method: int, arguments: bytes) -> None:
 
 def _expect(connection: socket.socket, method: int) -> bytes:
     """Read one frame; its arguments, where it is this method of class connection."""
-    kind, channel, size = struct.unpack(">BHI", _read(connection, 7))
-    payload = _read(connection, size + 1)
+    kind, channel, size = struct.unpack(">BHI", read_exactly(connection, 7))
+    payload = read_exactly(connection, size + 1)
     got = struct.unpack(">HH", payload[:4])
     if (kind, channel, got) != (1, 0, (10, method)):
         raise OSError(f"method 10.{method} expected, got frame type {kind} with method {got[0]}.{got[1]}")
     return payload[4:-1]
-
-
-def _read(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        chunk = connection.recv(size - len(data))
-        if not chunk:
-            raise OSError("the broker closed the connection during the handshake")
-        data += chunk
-    return data

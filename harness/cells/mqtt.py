@@ -43,7 +43,12 @@ class MqttCell(BrokerCell):
     @property
     def protocol(self) -> mqtt.Protocol:
         """What the crate's clients and the references speak."""
-        return "5" if self.scenario.dialect is Dialect.MQTT_5 else "3.1.1"
+        return "5" if self.speaks_5 else "3.1.1"
+
+    @property
+    def speaks_5(self) -> bool:
+        """Whether that is MQTT 5."""
+        return self.scenario.dialect is Dialect.MQTT_5
 
     # -- names and data ----------------------------------------------------------------------------
 
@@ -78,7 +83,7 @@ class MqttCell(BrokerCell):
     def scripted(self, **script: Any) -> ScriptedBroker:
         """A peer that acts by its script, behind the door `SCRIPTED`; arguments as `ScriptedBroker` has them."""
         self.meet_script()
-        self._scripted = ScriptedBroker(five=self.protocol == "5", **script)
+        self._scripted = ScriptedBroker(five=self.speaks_5, **script)
         self._closing.callback(self._scripted.close)
         self._open_relay(SCRIPTED.name, self._scripted.port, self.peer.canonical_port)
         return self._scripted

@@ -105,7 +105,7 @@ class MqttClient(PeerClient):
         """
         request = self._cell.address(door, shows_certificate=shows_certificate, key=key)
         request |= {"client_id": self.id, "keep_alive_s": keep_alive, "clean_session": clean_session}
-        if self._cell.protocol == "5":
+        if self._cell.speaks_5:
             if properties is None and not clean_session:
                 properties = mqtt5.ConnectProperties(session_expiry_s=_KEPT)
             request |= {"protocol": "5", "properties": properties}

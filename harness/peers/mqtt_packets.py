@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 #: Bytes that a remaining length may take (section 2.2.3).
@@ -36,6 +37,9 @@ class PacketType(IntEnum):
 
 #: Flags that these types must carry (section 2.2.2); every other one but PUBLISH carries none.
 _FLAGS = {PacketType.PUBREL: 0b0010, PacketType.SUBSCRIBE: 0b0010, PacketType.UNSUBSCRIBE: 0b0010}
+
+#: What answers a PUBLISH first, by its QoS (section 4.3).
+ANSWER = {1: PacketType.PUBACK, 2: PacketType.PUBREC}
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,14 @@ def read_packet(data: bytes) -> tuple[Packet, bytes] | None:
                 return None
             return Packet(PacketType(data[0] >> 4), data[0] & 0b1111, data[1 + index : end]), data[end:]
     return None
+
+
+def connack_properties(**values: int) -> Properties:
+    """Properties of CONNACK in MQTT 5, by the names that paho has for them (section 3.2.2.3)."""
+    properties = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
 
 
 def connack(*, session_present: bool, five: bool, properties: Properties | None = None, code: int = 0) -> Packet:

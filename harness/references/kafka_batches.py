@@ -14,6 +14,7 @@ from kafka.protocol.consumer import FetchRequest, FetchResponse
 from kafka.record import MemoryRecords
 
 from harness.errors import ReferenceFailed
+from harness.streams import read_exactly
 
 #: The version of Fetch that every broker from 0.11 to 4.x answers, and that has batches of format 2 (KIP-98, KIP-896).
 _VERSION = 4
@@ -41,8 +42,8 @@ def stored_batches(address: tuple[str, int], topic: str, partition: int = 0) -> 
     try:
         with socket.create_connection(address, timeout=_STEP) as connection:
             connection.sendall(_request(topic, partition))
-            (size,) = struct.unpack(">i", _read(connection, 4))
-            answer: Any = FetchResponse.decode(_read(connection, size), version=_VERSION, header=True)
+            (size,) = struct.unpack(">i", read_exactly(connection, 4))
+            answer: Any = FetchResponse.decode(read_exactly(connection, size), version=_VERSION, header=True)
     except OSError as error:
         raise ReferenceFailed(f"the broker did not hand over the batches of {topic}: {error}") from error
     found = answer.responses[0].partitions[0]
@@ -70,13 +71,3 @@ def _request(topic: str, partition: int) -> bytes:
     )
     request.with_header(correlation_id=1, client_id="reference")
     return bytes(request.encode(framed=True, header=True))
-
-
-def _read(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        chunk = connection.recv(size - len(data))
-        if not chunk:
-            raise OSError("the connection ended in the middle of the answer")
-        data += chunk
-    return data

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.streams import read_exactly
+
 #: Seconds that one step may take.
 STEP = 10.0
 _MORE, _LONG, _COMMAND = 0x01, 0x02, 0x04
@@ -116,16 +118,10 @@ class RawPeer:
         self._listener.close()
 
     def _read(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            try:
-                chunk = self._connected().recv(size - len(data))
-            except OSError as error:
-                raise ProtocolError(f"{len(data)} of {size} bytes came, then: {error}") from error
-            if not chunk:
-                raise ProtocolError(f"the connection ended after {len(data)} of {size} bytes")
-            data += chunk
-        return bytes(data)
+        try:
+            return read_exactly(self._connected(), size)
+        except OSError as error:
+            raise ProtocolError(str(error)) from error
 
     def _connected(self) -> socket.socket:
         if self._stream is None:

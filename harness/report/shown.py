@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
@@ -17,17 +16,12 @@ from harness.report.checked import advice_lines, spoken
 from harness.report.recorded import recorded
 from harness.report.results_json import cell_entry, crate_entry, decisive
 from harness.report.states import look_of, wording
-from harness.report.text import one_line, shorten, visible
-from harness.report.words import count, red_cells, run_facts, verdict_line
+from harness.report.text import one_line
+from harness.report.words import count, red_cells, reproduce_command, run_facts, verdict_line
 
 #: Characters of one text of a cell; results.json has all.
 _LONGEST = 4000
 _KNOWN = TypeAdapter(Expectation)
-
-
-def reproduce_command(cell: Cell) -> str:
-    """What measures the cell again, ready for a shell."""
-    return f"iotyet reproduce {shlex.quote(str(cell.key))}"
 
 
 # -- a crate ------------------------------------------------------------------------------------------
@@ -93,10 +87,10 @@ def cell_text(matrix: Matrix, cell: Cell, folder: PurePath) -> str:
     lines = [str(cell.key), f"  {_of_run(matrix)}"]
     lines += [f"  {name:<11} {text}" for name, text in _facts(cell) if text]
     for number, attempt in enumerate(cell.result.attempts, 1):
-        said = _long(attempt.reason) or "as stated"
+        said = one_line(attempt.reason, _LONGEST) or "as stated"
         lines += ["", f"  attempt {number}: {look_of(attempt.verdict).word} in {attempt.seconds:.1f} s: {said}"]
         lines += [f"      {one_line(item.kind)}: {folder / item.path}" for item in attempt.evidence]
-    return "\n".join([*lines, "", f"  again: {reproduce_command(cell)}"])
+    return "\n".join([*lines, "", f"  again: {reproduce_command(cell.key)}"])
 
 
 def cell_json(matrix: Matrix, cell: Cell, folder: PurePath) -> str:
@@ -109,7 +103,7 @@ def cell_json(matrix: Matrix, cell: Cell, folder: PurePath) -> str:
         "title": cell.scenario.title,
         "clauses": list(cell.scenario.spec),
         "expectation": known,
-        "reproduce": reproduce_command(cell),
+        "reproduce": reproduce_command(cell.key),
     }
     return json.dumps(document, indent=1)
 
@@ -122,8 +116,8 @@ def _facts(cell: Cell) -> Iterable[tuple[str, str]]:
     yield "", wording(cell.verdict, scenario.requirement)
     yield "states", one_line(scenario.title)
     yield "clause", one_line("; ".join(scenario.spec), _LONGEST)
-    yield "expected", _long(attempt.expected if attempt else "")
-    yield "observed", _long((attempt.observed if attempt else "") or result.reason)
+    yield "expected", one_line(attempt.expected if attempt else "", _LONGEST)
+    yield "observed", one_line((attempt.observed if attempt else "") or result.reason, _LONGEST)
     yield "standing", result.change
     if known is not None:
         yield "known as", one_line(f"{known.verdict}: {known.reason}", _LONGEST)
@@ -131,10 +125,6 @@ def _facts(cell: Cell) -> Iterable[tuple[str, str]]:
         yield "written in", f"{known.file}, to be looked at again on {known.review}"
     if result.control is not None:
         yield "control", one_line(f"{look_of(result.control).word} {result.control_reason}", _LONGEST)
-
-
-def _long(text: str) -> str:
-    return shorten(" ".join(visible(text).split()), _LONGEST)
 
 
 def _of_run(matrix: Matrix) -> str:

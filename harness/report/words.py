@@ -50,9 +50,14 @@ def heading(column: Column) -> str:
     return text[:1].upper() + text[1:]
 
 
+def reproduce_command(key: CellKey) -> str:
+    """The command that measures one cell again, ready for a shell."""
+    return f"iotyet reproduce {shlex.quote(str(key))}"
+
+
 def again(crate: Crate, key: CellKey) -> str:
     """The command that measures one cell again; empty for a source that is on one machine alone."""
-    return "" if crate.path else f"iotyet reproduce {shlex.quote(str(key))}"
+    return "" if crate.path else reproduce_command(key)
 
 
 def red_cells(row: Row) -> str:

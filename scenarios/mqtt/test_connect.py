@@ -81,7 +81,7 @@ def test_reports_every_refusal(cell: MqttCell, why: str) -> None:
 
     A scripted broker refuses, and closes the connection as it has to.
     """
-    code = _REFUSALS[why][cell.protocol == "5"]
+    code = _REFUSALS[why][cell.speaks_5]
     cell.scripted(refuses=code)
     client = cell.client()
     cell.expect_refused(

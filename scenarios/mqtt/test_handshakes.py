@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from harness.cells.doors import SCRIPTED
@@ -15,7 +14,7 @@ from harness.cells.peer import DELIVERY, RECOVERY, listed
 from harness.errors import CrateTimeout, RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.peers.mqtt import ScriptedBroker
-from harness.peers.mqtt_packets import Packet, PacketType, acknowledgement, publish
+from harness.peers.mqtt_packets import ANSWER, Packet, PacketType, acknowledgement, connack_properties, publish
 from harness.scenario import scenario
 
 #: Requests after which a client has come round that begins its packet ids anew after a hundred, as some windows do.
@@ -28,17 +27,11 @@ _QUIET = 1.0
 _ID = 7
 
 every_handshake = pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")
-#: What answers a PUBLISH.
-_ANSWER = {1: PacketType.PUBACK, 2: PacketType.PUBREC}
 
 
 def _limits(cell: MqttCell) -> Properties | None:
     """What CONNACK says, so that the windows of clients are about the same in both versions."""
-    if cell.protocol != "5":
-        return None
-    limits = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
-    limits.ReceiveMaximum = _AT_ONCE
-    return limits
+    return connack_properties(ReceiveMaximum=_AT_ONCE) if cell.speaks_5 else None
 
 
 def _begin_from_within(cell: MqttCell, peer: ScriptedBroker, client: MqttClient, qos: int) -> None:
@@ -46,7 +39,7 @@ def _begin_from_within(cell: MqttCell, peer: ScriptedBroker, client: MqttClient,
     topic = cell.topic("in")
     client.subscribe(topic, qos=0)
     client.echo(topic, cell.topic("out"), qos=qos)
-    peer.send(publish(topic, cell.payload(), five=cell.protocol == "5"))
+    peer.send(publish(topic, cell.payload(), five=cell.speaks_5))
 
 
 @every_handshake
@@ -66,7 +59,7 @@ def test_subscribes_with_a_free_packet_id(cell: MqttCell, qos: int) -> None:
 
     A client whose subscribing waits for the publish as well has no other id in use, and passes.
     """
-    peer = cell.scripted(withholds=_ANSWER[qos], limits=_limits(cell))
+    peer = cell.scripted(withholds=ANSWER[qos], limits=_limits(cell))
     client = cell.connected(door=SCRIPTED)
     _begin_from_within(cell, peer, client, qos)
     try:
@@ -80,7 +73,7 @@ def test_subscribes_with_a_free_packet_id(cell: MqttCell, qos: int) -> None:
         finish(2 * _QUIET)
     except CrateTimeout:
         cell.remark("subscribing waits for the acknowledgement of the publish")
-        peer.send(acknowledgement(_ANSWER[qos], taken or 0))
+        peer.send(acknowledgement(ANSWER[qos], taken or 0))
         finish(DELIVERY)
         return
     for number in range(_ROUND):
@@ -95,7 +88,7 @@ def test_subscribes_with_a_free_packet_id(cell: MqttCell, qos: int) -> None:
 
 
 def _answer(peer: ScriptedBroker, qos: int, published: Sequence[Packet]) -> None:
-    peer.send(*(acknowledgement(_ANSWER[qos], packet.packet_id or 0) for packet in published))
+    peer.send(*(acknowledgement(ANSWER[qos], packet.packet_id or 0) for packet in published))
 
 
 def _answer_all_but_the_first(peer: ScriptedBroker, qos: int) -> int:
@@ -133,7 +126,7 @@ def test_goes_on_after_a_late_acknowledgement(cell: MqttCell, qos: int) -> None:
 
     A client that comes round to that id waits, or takes another one.
     """
-    peer = cell.scripted(withholds=_ANSWER[qos], limits=_limits(cell))
+    peer = cell.scripted(withholds=ANSWER[qos], limits=_limits(cell))
     client = cell.connected(door=SCRIPTED)
     payloads = [cell.payload() for _ in range(_ROUND)]
     finish = client.begin_publish_all(cell.topic("out"), payloads, qos=qos)
@@ -145,7 +138,7 @@ def test_goes_on_after_a_late_acknowledgement(cell: MqttCell, qos: int) -> None:
         _answer(peer, qos, [packet])
         came += 1
     finish(DELIVERY)
-    sent = {packet.payload(five=cell.protocol == "5") for packet in peer.published()}
+    sent = {packet.payload(five=cell.speaks_5) for packet in peer.published()}
     missing = sum(payload not in sent for payload in payloads)
     cell.expect(not missing, expected=f"all {_ROUND} messages come", observed=f"{missing} did not come")
 
@@ -182,7 +175,7 @@ def test_publishes_again_after_a_cut_with_a_late_acknowledgement(cell: MqttCell)
         cell.remark(f"the application was told: {error.observed}")
     client.recover(connections=2, door=SCRIPTED)
     client.until_it_works(lambda: client.publish(topic, marker, qos=1))
-    five = cell.protocol == "5"
+    five = cell.speaks_5
     cell.expect_soon(
         lambda: "" if marker in [packet.payload(five=five) for packet in peer.published()] else "it did not come",
         expected="a message that is published after the cut comes",
@@ -253,7 +246,7 @@ def test_answers_pubrel_again_after_a_reconnect(cell: MqttCell) -> None:
 
     The broker kept the session. Without the answer it sends PUBREL again at each connection, and nothing behind it.
     """
-    topic, payload, marker, five = cell.topic("in"), cell.payload(), cell.payload(), cell.protocol == "5"
+    topic, payload, marker, five = cell.topic("in"), cell.payload(), cell.payload(), cell.speaks_5
     peer = cell.scripted(remembers=True, cuts_at=PacketType.PUBCOMP)
     client = cell.connected(door=SCRIPTED, clean_session=False)
     client.subscribe(topic, qos=2)

@@ -103,7 +103,7 @@ def test_survives_a_stray_acknowledgement(cell: MqttCell, kind: str) -> None:
     """An acknowledgement of nothing is ignored, or ends the connection; the client neither dies nor falls silent."""
     topic, marker = cell.topic("any"), cell.payload()
     peer, client = _subscribed(cell, topic)
-    peer.send(acknowledgement(PacketType[kind], _STRAY), publish(topic, marker, five=cell.protocol == "5"))
+    peer.send(acknowledgement(PacketType[kind], _STRAY), publish(topic, marker, five=cell.speaks_5))
     expected = f"the crate goes on, or ends the connection, within {DELIVERY:g} s"
     end = time.monotonic() + DELIVERY
     while not peer.left:
@@ -135,7 +135,7 @@ def test_delivers_nothing_of_half_a_packet(cell: MqttCell) -> None:
     """A PUBLISH of which only the first half comes before the connection ends is not delivered; the end is noticed."""
     topic = cell.topic("half")
     peer, client = _subscribed(cell, topic)
-    whole = publish(topic, cell.payload(64), five=cell.protocol == "5").encoded()
+    whole = publish(topic, cell.payload(64), five=cell.speaks_5).encoded()
     peer.send_bytes(whole[: len(whole) // 2])
     peer.cut()
     noticed = client.await_notice(cell.notice, SCRIPTED)

@@ -15,7 +15,7 @@ from harness.cells.peer import DELIVERY, RECOVERY, listed
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.peers.mqtt import ScriptedBroker
-from harness.peers.mqtt_packets import Packet, PacketType, acknowledgement, publish
+from harness.peers.mqtt_packets import Packet, PacketType, acknowledgement, connack_properties, publish
 from harness.scenario import scenario
 from harness.wire import mqtt5
 
@@ -203,13 +203,6 @@ def _published(cell: MqttCell, limits: Properties, *, qos: int, retain: bool) ->
     return [packet for packet in server.published() if packet.payload(five=True) != marker]
 
 
-def _limits(**values: int) -> Properties:
-    limits = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        setattr(limits, name, value)
-    return limits
-
-
 @scenario(
     Dialect.MQTT_5,
     level=Level.EXTENDED,
@@ -221,7 +214,7 @@ def _limits(**values: int) -> Properties:
 )
 def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
     """Where the server's Maximum QoS is 0, nothing is sent at QoS 1: the application is told, or it goes at QoS 0."""
-    sent = _published(cell, _limits(MaximumQoS=0), qos=1, retain=False)
+    sent = _published(cell, connack_properties(MaximumQoS=0), qos=1, retain=False)
     cell.expect(
         all(message.qos == 0 for message in sent),
         expected="no PUBLISH at a QoS above 0",
@@ -240,7 +233,7 @@ def test_publishes_at_no_qos_above_the_maximum(cell: MqttCell) -> None:
 )
 def test_retains_nothing_where_the_server_cannot(cell: MqttCell) -> None:
     """Where the server says that it retains nothing, no PUBLISH with RETAIN=1 is sent."""
-    sent = _published(cell, _limits(RetainAvailable=0), qos=0, retain=True)
+    sent = _published(cell, connack_properties(RetainAvailable=0), qos=0, retain=True)
     retained = sum(message.retain for message in sent)
     cell.expect(not retained, expected="no PUBLISH with RETAIN=1", observed=f"the server got {retained}")
 
@@ -284,7 +277,7 @@ def test_has_no_more_under_way_than_the_server_takes(cell: MqttCell, qos: int) -
     """
     topic, payloads = cell.topic("out"), [cell.payload() for _ in range(_IN_ALL)]
     last = PacketType.PUBACK if qos == 1 else PacketType.PUBCOMP
-    server = cell.scripted(limits=_limits(ReceiveMaximum=_AT_ONCE), withholds=last)
+    server = cell.scripted(limits=connack_properties(ReceiveMaximum=_AT_ONCE), withholds=last)
     client = cell.connected(door=SCRIPTED)
     finish = client.begin_publish_all(topic, payloads, qos=qos)
     _expect_few_under_way(cell, server, connection=1)
@@ -316,7 +309,9 @@ def test_has_no_more_under_way_than_the_server_takes(cell: MqttCell, qos: int) -
 )
 def test_sends_no_more_again_than_the_server_takes(cell: MqttCell) -> None:
     """Where the connection is cut while messages wait, the limit of 2 holds for what is sent on the next one too."""
-    server = cell.scripted(limits=_limits(ReceiveMaximum=_AT_ONCE), withholds=PacketType.PUBACK, remembers=True)
+    server = cell.scripted(
+        limits=connack_properties(ReceiveMaximum=_AT_ONCE), withholds=PacketType.PUBACK, remembers=True
+    )
     client = cell.connected(door=SCRIPTED, clean_session=False)
     client.begin_publish_all(cell.topic("out"), [cell.payload() for _ in range(_IN_ALL)], qos=1)
     server.take(PacketType.PUBLISH, DELIVERY)
@@ -340,7 +335,7 @@ def test_refuses_a_receive_maximum_of_zero(cell: MqttCell) -> None:
 
     Who takes the 0 for a limit can never publish.
     """
-    limits = _limits(ReceiveMaximum=1)
+    limits = connack_properties(ReceiveMaximum=1)
     object.__setattr__(limits, "ReceiveMaximum", 0)  # paho's codec would refuse it
     server = cell.scripted(limits=limits)
     client = cell.client()

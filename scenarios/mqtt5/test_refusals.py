@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
 from harness.cells.peer import DELIVERY
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
-from harness.peers.mqtt_packets import PacketType, acknowledgement
+from harness.peers.mqtt_packets import ANSWER, PacketType, acknowledgement, connack_properties
 from harness.scenario import scenario
 
 #: Not authorized, which PUBACK and PUBREC can say.
@@ -21,7 +19,6 @@ _NOT_AUTHORISED = 0x87
 #: The server's Receive Maximum, and publishes that it refuses.
 _AT_ONCE, _REFUSED = 2, 3
 
-_ANSWER = {1: PacketType.PUBACK, 2: PacketType.PUBREC}
 every_handshake = pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")
 
 
@@ -38,15 +35,15 @@ every_handshake = pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{q
 def test_reports_a_refused_publish(cell: MqttCell, qos: int) -> None:
     """A PUBACK or PUBREC that refuses the message surfaces as an error; no PUBREL follows, and nothing comes again."""
     topic, marker = cell.topic("out"), cell.payload()
-    peer = cell.scripted(withholds=_ANSWER[qos])
+    peer = cell.scripted(withholds=ANSWER[qos])
     client = cell.connected(door=SCRIPTED)
     finish = client.begin_publish(topic, cell.payload(), qos=qos)
     published = peer.take(PacketType.PUBLISH, DELIVERY)
     cell.expect(published is not None, expected="the client publishes", observed="nothing came")
-    peer.send(acknowledgement(_ANSWER[qos], peer.published()[0].packet_id or 0, _NOT_AUTHORISED))
+    peer.send(acknowledgement(ANSWER[qos], peer.published()[0].packet_id or 0, _NOT_AUTHORISED))
     cell.expect_refused(
         lambda: finish(DELIVERY),
-        expected=f"the publish ends in an error, as {_ANSWER[qos].name} says {_NOT_AUTHORISED:#04x}",
+        expected=f"the publish ends in an error, as {ANSWER[qos].name} says {_NOT_AUTHORISED:#04x}",
     )
     client.publish(topic, marker, qos=0)
     cell.expect_soon(lambda: "" if len(peer.published()) > 1 else "it did not come", expected="the next message comes")
@@ -73,9 +70,7 @@ def test_reports_a_refused_publish(cell: MqttCell, qos: int) -> None:
 def test_goes_on_after_refused_publishes(cell: MqttCell, qos: int) -> None:
     """A refused publish makes room for another: a server that takes two at once refuses three, and gets the fourth."""
     topic, marker = cell.topic("out"), cell.payload()
-    limits = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
-    limits.ReceiveMaximum = _AT_ONCE
-    peer = cell.scripted(withholds=_ANSWER[qos], limits=limits)
+    peer = cell.scripted(withholds=ANSWER[qos], limits=connack_properties(ReceiveMaximum=_AT_ONCE))
     client = cell.connected(door=SCRIPTED)
     for number in range(_REFUSED):
         finish = client.begin_publish(topic, cell.payload(), qos=qos)
@@ -85,7 +80,7 @@ def test_goes_on_after_refused_publishes(cell: MqttCell, qos: int) -> None:
             expected=f"publish {number + 1} comes, as those before it were answered",
             observed="it did not come",
         )
-        peer.send(acknowledgement(_ANSWER[qos], peer.published()[number].packet_id or 0, _NOT_AUTHORISED))
+        peer.send(acknowledgement(ANSWER[qos], peer.published()[number].packet_id or 0, _NOT_AUTHORISED))
         # Whether the application hears of it is another scenario's.
         with contextlib.suppress(RefusedByCrate):
             finish(DELIVERY)

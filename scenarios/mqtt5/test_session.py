@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import MqttClient
 from harness.model import Consequence, Dialect, Level, Need, Requirement
-from harness.peers.mqtt_packets import PacketType
+from harness.peers.mqtt_packets import PacketType, connack_properties
 from harness.scenario import scenario
 from harness.wire import mqtt5
 
@@ -119,9 +117,7 @@ def test_takes_the_keep_alive_of_the_server(cell: MqttCell) -> None:
     The server is scripted: Mosquitto (2.0.21, keepalive.c) takes a client whose keep-alive is its `max_keepalive` for
     silent when the packet comes as a second begins, and ends its connection.
     """
-    shortened = Properties(PacketTypes.CONNACK)  # type: ignore[no-untyped-call]
-    shortened.ServerKeepAlive = _SERVERS
-    server = cell.scripted(limits=shortened)
+    server = cell.scripted(limits=connack_properties(ServerKeepAlive=_SERVERS))
     client = cell.client()
     client.connect(door=SCRIPTED, keep_alive=_CLIENTS)
     client.idle(_SILENCE)

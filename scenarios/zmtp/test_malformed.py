@@ -29,6 +29,16 @@ def _joined(cell: ZmtpCell, address: tuple[str, int]) -> RawPeer:
     return peer
 
 
+def _heard(cell: ZmtpCell) -> tuple[ZmtpSocket, tuple[str, int], RawPeer]:
+    """A PULL socket of the crate, its address, and a peer of which it has delivered a message."""
+    socket = cell.client().open("PULL")
+    relay = cell.relay_to(socket.bind())
+    stranger, before = _joined(cell, relay.endpoint), cell.payload()
+    stranger.send(before)
+    cell.expect_delivered(socket, [Message.of(before)], expected="what the peer sent before is delivered")
+    return socket, relay.endpoint, stranger
+
+
 def _expect_next(cell: ZmtpCell, socket: ZmtpSocket, payload: bytes, may_come: Message | None) -> None:
     """The next message is `payload`; before it the crate may report errors and deliver `may_come`."""
     came: list[Message | None] = []
@@ -74,14 +84,10 @@ def test_survives_a_malformed_frame(cell: ZmtpCell, said: bytes) -> None:
 
     A size is what the peer says: who makes room for all of it at once is at everybody's mercy.
     """
-    socket = cell.client().open("PULL")
-    relay = cell.relay_to(socket.bind())
-    stranger, before = _joined(cell, relay.endpoint), cell.payload()
-    stranger.send(before)
-    cell.expect_delivered(socket, [Message.of(before)], expected="what the peer sent before is delivered")
+    socket, address, stranger = _heard(cell)
     stranger.write(said)
     # Who ignores reserved flags takes this for a message; nothing forbids that to a receiver.
-    _expect_work(cell, socket, relay.endpoint, Message.of(_BODY))
+    _expect_work(cell, socket, address, Message.of(_BODY))
 
 
 @pytest.mark.parametrize(
@@ -102,14 +108,10 @@ def test_survives_a_malformed_frame(cell: ZmtpCell, said: bytes) -> None:
 )
 def test_delivers_nothing_of_half_a_message(cell: ZmtpCell, said: bytes) -> None:
     """A message of which only a part comes before the connection ends is not delivered; others are."""
-    socket = cell.client().open("PULL")
-    relay = cell.relay_to(socket.bind())
-    stranger, before = _joined(cell, relay.endpoint), cell.payload()
-    stranger.send(before)
-    cell.expect_delivered(socket, [Message.of(before)], expected="what the peer sent before is delivered")
+    socket, address, stranger = _heard(cell)
     stranger.write(said)
     stranger.close()
-    _expect_work(cell, socket, relay.endpoint)
+    _expect_work(cell, socket, address)
 
 
 @pytest.mark.parametrize(

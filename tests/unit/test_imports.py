@@ -13,12 +13,13 @@ from harness.paths import ROOT
 #: What every module may know.
 NOUNS = ("harness.model", "harness.errors")
 #: Helpers below brokers, probes and references.
-TOOLS = (*NOUNS, "harness.commands", "harness.paths", "harness.liveness", "harness.wire")
+TOOLS = (*NOUNS, "harness.commands", "harness.paths", "harness.liveness", "harness.streams", "harness.wire")
 
 #: Module or package -> all that it may import of ours, beside itself. The longest name that fits decides.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.model": (),
     "harness.paths": (),
+    "harness.streams": (),
     "harness.pcapng": (),
     "harness.bisect": (),
     "harness.errors": ("harness.model",),

@@ -15,8 +15,7 @@ use paho_mqtt::{
 use crate::failure::failure;
 
 pub fn connect(wanted: ConnectProperties) -> std::result::Result<Properties, Failure> {
-    let mut properties = Properties::new();
-    push_all(&mut properties, |to| {
+    filled(|to| {
         number(to, Code::SessionExpiryInterval, wanted.session_expiry_s)?;
         number(to, Code::ReceiveMaximum, wanted.receive_maximum)?;
         number(to, Code::MaximumPacketSize, wanted.maximum_packet_size)?;
@@ -24,13 +23,11 @@ pub fn connect(wanted: ConnectProperties) -> std::result::Result<Properties, Fai
         let problem = wanted.request_problem_information.map(u8::from);
         number(to, Code::RequestProblemInformation, problem)?;
         pairs(to, &wanted.user_properties)
-    })?;
-    Ok(properties)
+    })
 }
 
 pub fn will(wanted: WillProperties) -> std::result::Result<Properties, Failure> {
-    let mut properties = Properties::new();
-    push_all(&mut properties, |to| {
+    filled(|to| {
         number(to, Code::WillDelayInterval, wanted.delay_s)?;
         number(to, Code::PayloadFormatIndicator, wanted.payload_format)?;
         number(to, Code::MessageExpiryInterval, wanted.message_expiry_s)?;
@@ -38,13 +35,11 @@ pub fn will(wanted: WillProperties) -> std::result::Result<Properties, Failure> 
         text(to, Code::ResponseTopic, wanted.response_topic)?;
         binary(to, Code::CorrelationData, wanted.correlation_data)?;
         pairs(to, &wanted.user_properties)
-    })?;
-    Ok(properties)
+    })
 }
 
 pub fn publish(wanted: PublishProperties) -> std::result::Result<Properties, Failure> {
-    let mut properties = Properties::new();
-    push_all(&mut properties, |to| {
+    filled(|to| {
         number(to, Code::PayloadFormatIndicator, wanted.payload_format)?;
         number(to, Code::MessageExpiryInterval, wanted.message_expiry_s)?;
         number(to, Code::TopicAlias, wanted.topic_alias)?;
@@ -52,8 +47,7 @@ pub fn publish(wanted: PublishProperties) -> std::result::Result<Properties, Fai
         text(to, Code::ResponseTopic, wanted.response_topic)?;
         binary(to, Code::CorrelationData, wanted.correlation_data)?;
         pairs(to, &wanted.user_properties)
-    })?;
-    Ok(properties)
+    })
 }
 
 /// Options of each filter and properties; `None` where nothing of MQTT 5 is asked for.
@@ -79,9 +73,8 @@ pub fn subscribe(
             handling,
         ));
     }
-    let mut properties = Properties::new();
     let id = request.properties.as_ref();
-    push_all(&mut properties, |to| {
+    let properties = filled(|to| {
         let id = id.and_then(|wanted| wanted.subscription_id);
         number(to, Code::SubscriptionIdentifier, id)
     })?;
@@ -89,10 +82,7 @@ pub fn subscribe(
 }
 
 pub fn disconnect(wanted: DisconnectProperties) -> std::result::Result<DisconnectOptions, Failure> {
-    let mut properties = Properties::new();
-    push_all(&mut properties, |to| {
-        number(to, Code::SessionExpiryInterval, wanted.session_expiry_s)
-    })?;
+    let properties = filled(|to| number(to, Code::SessionExpiryInterval, wanted.session_expiry_s))?;
     Ok(DisconnectOptionsBuilder::new()
         .reason_code(ReasonCode::from(u32::from(wanted.reason_code)))
         .properties(properties)
@@ -130,11 +120,12 @@ pub fn delivered(of: &Properties) -> DeliveredProperties {
     }
 }
 
-fn push_all(
-    properties: &mut Properties,
+fn filled(
     push: impl FnOnce(&mut Properties) -> Result<()>,
-) -> std::result::Result<(), Failure> {
-    push(properties).map_err(failure)
+) -> std::result::Result<Properties, Failure> {
+    let mut properties = Properties::new();
+    push(&mut properties).map_err(failure)?;
+    Ok(properties)
 }
 
 fn number(to: &mut Properties, code: Code, value: Option<impl Into<u32>>) -> Result<()> {
