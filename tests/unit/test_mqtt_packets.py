@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from harness.errors import ReferenceFailed
 from harness.peers.mqtt import ScriptedBroker
 from harness.peers.mqtt_packets import Packet, PacketType, acknowledgement, publish, read_packet
 from harness.references.mqtt import MqttReference
@@ -88,6 +89,17 @@ def test_paho_understands_that_a_publish_is_refused(peer: ScriptedBroker, five: 
     assert published.packet_id is not None
     peer.send(acknowledgement(PacketType.PUBACK, published.packet_id, 0x87))
     assert _soon(lambda: list(client._published.values()) == [0x87])
+    client.disconnect()
+
+
+@pytest.mark.parametrize("five", [False])
+def test_the_reference_never_has_more_under_way_than_there_are_packet_ids(peer: ScriptedBroker, five: bool) -> None:
+    """paho refuses to publish with an id that is in use, so that a slow peer would look like a lost message."""
+    client = _connected(peer, five)
+    peer.withholds = PacketType.PUBACK
+    with pytest.raises(ReferenceFailed, match="not completed"):
+        client.publish_all("out", [b""] * 65_536, qos=1, within=10.0)
+    assert 0 < len(peer.published()) < 65_535
     client.disconnect()
 
 
