@@ -201,7 +201,9 @@ class ScenarioPlugin:
             return [] if crate.role is Role.CONTROL else [None]
         if scenario.dialect not in crate.dialects:
             return []
-        return [line for line in self._lines if scenario.dialect in line.dialects]
+        lines: list[BrokerLine | None] = [line for line in self._lines if scenario.dialect in line.dialects]
+        # A scripted peer says nothing about a line, so that the first one, which each profile has, stands for all.
+        return lines[:1] if scenario.scripted else lines
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
