@@ -61,9 +61,11 @@ class ScriptedBroker:
         #: Where each node listens, and where clients are told that it does.
         self.ports: list[int] = [listener.getsockname()[1] for listener in self._listeners]
         self.advertised = [("127.0.0.1", port) for port in self.ports]
-        self._leader = 1
+        self._leader = self._coordinator = 1
         #: The partition, from offset 0 on. `append` adds to it.
         self.log: list[Entry] = []
+        #: What groups committed for the partition.
+        self.committed: dict[str, int] = {}
         #: Versions of Produce that came.
         self.produce_versions: set[int] = set()
         self._changed = threading.Condition()
@@ -91,6 +93,11 @@ class ScriptedBroker:
         with self._changed:
             self._leader = node
             self._changed.notify_all()
+
+    def appoint(self, node: int) -> None:
+        """Have another node coordinate groups, counted from 1; the others refuse what only the coordinator answers."""
+        with self._changed:
+            self._coordinator = node
 
     def close(self) -> None:
         """End everything."""
@@ -140,6 +147,12 @@ class ScriptedBroker:
                 answer = answers.metadata(self.advertised, self.topic, leader, departure.error, boasts=departure.boasts)
             case Api.LIST_OFFSETS:
                 answer = answers.looked_up(self._look_up(node, request))
+            case Api.FIND_COORDINATOR:
+                answer = answers.coordinator(self._coordinator, self.advertised[self._coordinator - 1])
+            case Api.OFFSET_COMMIT:
+                answer = answers.committed(self._commit(node, request))
+            case Api.OFFSET_FETCH:
+                answer = answers.of_group(self._of_group(node, request), self._stranger(node))
             case Api.FETCH:
                 answered, departure = self._fetch(node, request)
                 answer = answers.fetched(answered, boasts=departure.boasts)
@@ -223,3 +236,28 @@ class ScriptedBroker:
 
     def _batches(self, offset: int, version: int) -> list[bytes]:
         return [answers.batch(entry, number, version) for number, entry in enumerate(self.log) if number >= offset]
+
+    # -- groups ------------------------------------------------------------------------------------
+
+    def _stranger(self, node: int) -> int:
+        """What a node that does not coordinate has against a request about a group."""
+        return ErrorCode.NONE if node == self._coordinator else ErrorCode.NOT_COORDINATOR
+
+    def _commit(self, node: int, request: Request) -> list[Answered]:
+        error = self._stranger(node)
+        answered = []
+        for topic in request.body.topics:
+            for partition in topic.partitions:
+                if not error:
+                    self.committed[request.body.group_id] = partition.committed_offset
+                answered.append(Answered(topic.name, partition.partition_index, error))
+        return answered
+
+    def _of_group(self, node: int, request: Request) -> list[Answered]:
+        error = self._stranger(node)
+        offset = -1 if error else self.committed.get(request.body.group_id, -1)
+        return [
+            Answered(topic.name, partition, error, offset)
+            for topic in request.body.topics
+            for partition in topic.partition_indexes
+        ]

@@ -14,8 +14,24 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from kafka.protocol.consumer import FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse
-from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
+from kafka.protocol.consumer import (
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+)
+from kafka.protocol.metadata import (
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+    MetadataRequest,
+    MetadataResponse,
+)
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
@@ -32,6 +48,9 @@ class Api(IntEnum):
     FETCH = 1
     LIST_OFFSETS = 2
     METADATA = 3
+    OFFSET_COMMIT = 8
+    OFFSET_FETCH = 9
+    FIND_COORDINATOR = 10
     API_VERSIONS = 18
 
 
@@ -42,6 +61,9 @@ _REQUESTS: dict[Api, tuple[Any, int]] = {
     Api.FETCH: (FetchRequest, 6),
     Api.LIST_OFFSETS: (ListOffsetsRequest, 2),
     Api.METADATA: (MetadataRequest, 5),
+    Api.OFFSET_COMMIT: (OffsetCommitRequest, 3),
+    Api.OFFSET_FETCH: (OffsetFetchRequest, 3),
+    Api.FIND_COORDINATOR: (FindCoordinatorRequest, 1),
     Api.API_VERSIONS: (ApiVersionsRequest, ApiVersionsRequest.max_version),
 }
 
@@ -53,6 +75,7 @@ class ErrorCode(IntEnum):
     UNKNOWN_TOPIC_OR_PARTITION = 3
     LEADER_NOT_AVAILABLE = 5
     NOT_LEADER_OR_FOLLOWER = 6
+    NOT_COORDINATOR = 16
 
 
 @dataclass(frozen=True)
@@ -85,7 +108,8 @@ class Answered:
     topic: str
     partition: int
     error: int = ErrorCode.NONE
-    #: The first offset of what was produced, the one that was looked up, or the end of what can be fetched.
+    #: The first offset of what was produced, the one that was looked up or committed, or the end of what there is to
+    #: fetch.
     offset: int = -1
     records: bytes = b""
 
@@ -224,6 +248,42 @@ def looked_up(answered: Iterable[Answered]) -> Any:
         for one in answered
     ]
     return ListOffsetsResponse(topics=topics)
+
+
+def coordinator(node: int, address: tuple[str, int]) -> Any:
+    """FindCoordinator: the node, and where it is."""
+    host, port = address
+    return FindCoordinatorResponse(error_code=ErrorCode.NONE, node_id=node, host=host, port=port)
+
+
+def committed(answered: Iterable[Answered]) -> Any:
+    """OffsetCommit: no more than errors."""
+    kind = OffsetCommitResponse.OffsetCommitResponseTopic
+    topics = [
+        kind(
+            name=one.topic,
+            partitions=[kind.OffsetCommitResponsePartition(partition_index=one.partition, error_code=one.error)],
+        )
+        for one in answered
+    ]
+    return OffsetCommitResponse(topics=topics)
+
+
+def of_group(answered: Iterable[Answered], error: int) -> Any:
+    """OffsetFetch: the offsets of a group, and from version 2 on an error for all of them."""
+    kind = OffsetFetchResponse.OffsetFetchResponseTopic
+    topics = [
+        kind(
+            name=one.topic,
+            partitions=[
+                kind.OffsetFetchResponsePartition(
+                    partition_index=one.partition, committed_offset=one.offset, metadata="", error_code=one.error
+                )
+            ],
+        )
+        for one in answered
+    ]
+    return OffsetFetchResponse(topics=topics, error_code=error)
 
 
 def is_earliest(timestamp: int) -> bool:

@@ -282,3 +282,31 @@ def test_asks_again_until_there_is_a_leader(cell: KafkaCell) -> None:
     cell.keep_producing(client, peer.topic, _written(entry))
     _expect_log(cell, peer, entry)
     _expect_met(peer)
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.MUST,
+    consequence=Consequence.DUPLICATE,
+    spec=[f"{_ERRORS}: NOT_COORDINATOR", f"{_PROTOCOL}#The_Messages_FindCoordinator"],
+    capability="groups",
+    features=["commit"],
+    scripted=True,
+    deadline=60.0,
+)
+def test_commits_at_the_new_coordinator(cell: KafkaCell) -> None:
+    """Where a broker answers that it coordinates the group no more, the client asks who does, and commits there.
+
+    Both brokers are there all the time. An application may have to try again meanwhile.
+    """
+    peer = cell.scripted(nodes=2)
+    group, entry = cell.name("group"), _entry(cell)
+    peer.append(entry)
+    client = cell.connected(door=SCRIPTED)
+    client.consume(peer.topic, start="earliest", group=group, partition=0)
+    cell.expect_delivered(client, [Delivered(entry.key, entry.value)], expected="the crate delivers what is there")
+    peer.appoint(2)
+    client.until_it_works(client.commit, within=_CALL)
+    found = peer.committed.get(group)
+    cell.expect(found == 1, expected="the group's offset is 1", observed=f"it is {found}")

@@ -159,6 +159,7 @@ CASES = [
     Case("loses-what-was-cut-off", "reads_what_a_fetch_cut_off", "each record once: .*; observed the crate delivered"),
     Case("produces-once", "produces_to_the_new_leader", "is stored; observed the partition holds 1 records"),
     Case("delivers-once", "reads_on_from_the_new_leader", "the record did not come within"),
+    Case("commits-the-last", "commits_at_the_new_coordinator", "the group's offset is 1; observed it is 0"),
     Case("pretends-to-produce", "asks_again_until_there_is_a_leader", "observed the partition holds 0 records"),
 ]
 #: The cases that CI asks too, some of each kind: Kafka's clients take seconds to start, and all of them minutes.
@@ -168,6 +169,7 @@ IN_CI = {
     "starts-early-consumes_from_an_offset",
     "delivers-empty-for-null-consumes_a_null_value",
     "commits-the-last-commits_the_next_offset",
+    "takes-any-answer-takes_no_answer_to_another_request",
 }
 
 

@@ -8,8 +8,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kafka.protocol.consumer import FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse
-from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
+from kafka.protocol.consumer import (
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+)
+from kafka.protocol.metadata import (
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+    MetadataRequest,
+    MetadataResponse,
+)
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
 from kafka.record import MemoryRecords
 
@@ -25,6 +41,9 @@ _RESPONSES = {
     Api.FETCH: FetchResponse,
     Api.LIST_OFFSETS: ListOffsetsResponse,
     Api.METADATA: MetadataResponse,
+    Api.OFFSET_COMMIT: OffsetCommitResponse,
+    Api.OFFSET_FETCH: OffsetFetchResponse,
+    Api.FIND_COORDINATOR: FindCoordinatorResponse,
     Api.API_VERSIONS: ApiVersionsResponse,
 }
 
@@ -133,6 +152,39 @@ def test_metadata_leads_to_the_nodes(peers: list[ScriptedBroker], version: int) 
 def test_versions_are_told(peers: list[ScriptedBroker], version: int) -> None:
     found = _ask(_peer(peers), ApiVersionsRequest(version=version))
     assert {(key.api_key, key.max_version) for key in found.api_keys} >= {(0, 5), (1, 6), (2, 2), (3, 5)}
+
+
+@pytest.mark.parametrize("version", range(2))
+def test_the_coordinator_is_found(peers: list[ScriptedBroker], version: int) -> None:
+    peer = _peer(peers, nodes=2)
+    peer.advertised = [("here", 1), ("there", 2)]
+    peer.appoint(2)
+    found = _ask(peer, FindCoordinatorRequest(version=version, key="g"))
+    assert (found.error_code, found.node_id, found.host, found.port) == (0, 2, "there", 2)
+
+
+@pytest.mark.parametrize("version", range(4))
+def test_the_coordinator_alone_commits(peers: list[ScriptedBroker], version: int) -> None:
+    peer = _peer(peers, nodes=2)
+    kind = OffsetCommitRequest.OffsetCommitRequestTopic
+    place = kind.OffsetCommitRequestPartition(partition_index=0, committed_offset=5, committed_metadata="")
+    for node, error, offsets in ((2, ErrorCode.NOT_COORDINATOR, {}), (1, ErrorCode.NONE, {"g": 5})):
+        request = OffsetCommitRequest(version=version, group_id="g", topics=[kind(name="t", partitions=[place])])
+        found = _ask(peer, request, node).topics[0].partitions[0]
+        assert (found.error_code, peer.committed) == (error, offsets)
+
+
+@pytest.mark.parametrize("version", range(4))
+def test_the_coordinator_alone_tells_what_is_committed(peers: list[ScriptedBroker], version: int) -> None:
+    peer = _peer(peers, nodes=2)
+    peer.committed["g"] = 5
+    kind = OffsetFetchRequest.OffsetFetchRequestTopic
+    for node, group, error, offset in ((2, "g", 16, -1), (1, "g", 0, 5), (1, "other", 0, -1)):
+        topics = [kind(name="t", partition_indexes=[0])]
+        answer = _ask(peer, OffsetFetchRequest(version=version, group_id=group, topics=topics), node)
+        found = answer.topics[0].partitions[0]
+        assert (found.error_code, found.committed_offset) == (error, offset)
+        assert version < 2 or answer.error_code == error
 
 
 def test_another_version_ends_the_connection(peers: list[ScriptedBroker]) -> None:
