@@ -8,6 +8,8 @@ import time
 from typing import Any
 
 from kafka import errors as kafka_errors
+from kafka.cluster import ClusterMetadata
+from kafka.coordinator.base import BaseCoordinator
 from kafka.net.connection import KafkaConnection
 from kafka.protocol.parser import KafkaProtocol
 
@@ -83,3 +85,25 @@ class LosesWhatWasCutOff(ControlClient):
         """Deliver the others."""
         if record.offset != 2:
             super().deliver(record)
+
+
+class KeepsItsFirstMetadata(ControlClient):
+    """What the first metadata tells holds for ever; later answers are not looked at."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        updated: Any = ClusterMetadata.update_metadata
+        first: dict[int, Any] = {}
+
+        def updating(cluster: Any, metadata: Any) -> Any:
+            return updated(cluster, first.setdefault(id(cluster), metadata))
+
+        ClusterMetadata.update_metadata = updating
+
+
+class KeepsItsCoordinator(ControlClient):
+    """A node that coordinates the group no more is asked again and again."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        BaseCoordinator.coordinator_dead = lambda _self, _error: None
