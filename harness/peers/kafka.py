@@ -26,20 +26,21 @@ _STRAY_NUMBER, _STRAY_OFFSET = 1_000_000, 777_777
 
 @dataclass(frozen=True)
 class Departure:
-    """How one answer differs from the usual one."""
+    """How one answer differs from the usual one: the first three as the protocol lets a broker do, the others not."""
 
-    #: The error of the partition. What is produced is not stored then; metadata has no leader.
+    #: The error of the partition (protocol guide, "Error Codes"). What is produced is not stored then; metadata has no
+    #: leader.
     error: int = ErrorCode.NONE
-    #: Milliseconds by which the answer says that the client is throttled; to Produce.
+    #: Milliseconds by which the answer says that the client is throttled (KIP-219); to Produce.
     throttle_ms: int = 0
+    #: The last batch ends in its middle (A Guide To The Kafka Protocol, "Fetch Response"); to a Fetch with several.
+    halves: bool = False
     #: A complete answer with the correlation id of no request comes first: to Produce, with a wrong offset.
     stray: bool = False
     #: What the answer says to be its size, in bytes.
     size: int | None = None
     #: The answer claims to tell of 2,147,483,647 topics.
     boasts: bool = False
-    #: The last batch ends in its middle; to a Fetch that gets several.
-    halves: bool = False
 
 
 _USUAL = Departure()
