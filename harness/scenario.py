@@ -21,6 +21,7 @@ SCRIPTED_PEERS = {
     Dialect.COAP_CLIENT: "harness/peers/coap.py",
     Dialect.COAP_SERVER: "harness/peers/coap.py",
     Dialect.ZMTP: "harness/references/zmtp_raw.py",
+    Dialect.KAFKA: "harness/peers/kafka.py",
 }
 
 

@@ -14,11 +14,13 @@ from harness.bench import Bench, Peer
 from harness.brokers.base import CLUSTER, RELAY_HOST
 from harness.capture import Relay
 from harness.cells.broker import BrokerCell
-from harness.cells.doors import PLAIN, Door
+from harness.cells.doors import PLAIN, SCRIPTED, Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
 from harness.cells.peer import RECOVERY, listed
 from harness.errors import BrokerFailed, FeatureUnsupported, Mismatch, ReferenceFailed, RefusedByCrate, ScenarioFault
 from harness.model import Crate, Scenario
+from harness.peers.kafka import Departure, ScriptedBroker
+from harness.peers.kafka_answers import Api
 from harness.references.kafka import KafkaReference, Written
 from harness.references.kafka_batches import Batch, stored_batches
 from harness.wire.kafka import Sasl
@@ -117,6 +119,24 @@ class KafkaCell(BrokerCell):
         client = self.client(options.get("door", PLAIN))
         client.connect(**options)
         return client
+
+    def scripted(self, script: Mapping[Api, Sequence[Departure]] | None = None, *, nodes: int = 1) -> ScriptedBroker:
+        """A cluster that acts by `script`, of which the first node is behind the door `SCRIPTED`."""
+        self.meet_script()
+        peer = ScriptedBroker(self.name("topic"), script or {}, nodes)
+        self._closing.callback(peer.close)
+        # Metadata leads to the relays; an answer has no other way to tell the client where a node is.
+        relays = [
+            self._open_relay(
+                f"{SCRIPTED.name}-{number}" if number else SCRIPTED.name,
+                port,
+                self.peer.canonical_port,
+                listen=(RELAY_HOST, 0),
+            )
+            for number, port in enumerate(peer.ports)
+        ]
+        peer.advertised = [(RELAY_HOST, relay.endpoint[1]) for relay in relays]
+        return peer
 
     def fresh_reference(self) -> KafkaReference:
         """A reference client straight at the broker, which knows of no earlier connection."""

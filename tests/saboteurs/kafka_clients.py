@@ -16,7 +16,7 @@ from harness.wire import kafka
 from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Tls
 from harness.wire.serve import Events, ProbeFailure, Server
-from tests.saboteurs import kafka_readers  # noqa: F401 - its clients are found as subclasses
+from tests.saboteurs import kafka_careless, kafka_readers  # noqa: F401 - their clients are found as subclasses
 from tests.saboteurs.names import clients_below
 
 
@@ -288,7 +288,7 @@ class IgnoresErrors(ControlClient):
         return Empty()
 
 
-#: Every wrong client by its name; those of `kafka_readers` among them.
+#: Every wrong client by its name; those of `kafka_careless` and `kafka_readers` among them.
 CLIENTS = clients_below(ControlClient)
 
 

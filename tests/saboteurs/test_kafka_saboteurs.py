@@ -13,7 +13,8 @@ from harness.bench import Bench
 from harness.catalog import load_crates, load_lines
 from harness.cells import broker, kafka, peer
 from harness.judge import known_before
-from harness.model import Dialect, Role
+from harness.model import Dialect, Role, Verdict
+from harness.peers.kafka_answers import Api
 from harness.scenario import scenario_of
 from tests.saboteurs.cast import Case, expect_caught, saboteur, scenarios_of
 from tests.saboteurs.kafka_clients import CLIENTS
@@ -22,6 +23,11 @@ CONTROL = next(c for c in load_crates() if c.role is Role.CONTROL and Dialect.KA
 LINES = [line for line in load_lines() if line.broker == "kafka"]
 FUNCTIONS = scenarios_of("kafka", Dialect.KAFKA)
 _SCRAM = {"mechanism": "SCRAM-SHA-256"}
+_CRASH, _TIMEOUT = Verdict.CRASH, Verdict.TIMEOUT
+_MALFORMED = {
+    "survives_an_answer_of_negative_size": (Api.METADATA, Api.PRODUCE),
+    "survives_a_count_beyond_the_answer": (Api.METADATA, Api.PRODUCE, Api.FETCH),
+}
 
 CASES = [
     # connecting
@@ -136,6 +142,30 @@ CASES = [
     Case("delivers-once", "reads_on_after_the_broker_was_killed", "the record did not come within"),
     Case("produces-once", "produces_again_after_the_leader_was_killed", "holds 1 records, and not both"),
     Case("delivers-once", "reads_on_after_the_leader_was_killed", "the record did not come within"),
+    # a scripted cluster
+    Case("takes-any-answer", "takes_no_answer_to_another_request", "the record is; observed the offset 777777, of"),
+    *(
+        Case("dies-of-malformed-answers", scenario, "observed the probe exited with status 134", {"api": api}, _CRASH)
+        for scenario, apis in _MALFORMED.items()
+        for api in apis
+    ),
+    Case(
+        "confirms-too-early",
+        "reports_an_error_that_it_does_not_know",
+        "the partition holds 0 records, and not this one",
+        {"code": 32000},
+    ),
+    Case("sends-again-when-throttled", "stores_a_throttled_record_once", "observed it holds 2 records, 2 of which are"),
+    Case("loses-what-was-cut-off", "reads_what_a_fetch_cut_off", "each record once: .*; observed the crate delivered"),
+    Case("keeps-its-first-metadata", "produces_to_the_new_leader", "no answer to produce within", verdict=_TIMEOUT),
+    Case("keeps-its-first-metadata", "reads_on_from_the_new_leader", "the record did not come within"),
+    Case(
+        "keeps-its-first-metadata",
+        "asks_again_until_there_is_a_leader",
+        "no answer to produce within",
+        verdict=_TIMEOUT,
+    ),
+    Case("keeps-its-coordinator", "commits_at_the_new_coordinator", "no answer to commit within", verdict=_TIMEOUT),
 ]
 #: The cases that CI asks too, some of each kind: Kafka's clients take seconds to start, and all of them minutes.
 IN_CI = {
@@ -144,6 +174,7 @@ IN_CI = {
     "starts-early-consumes_from_an_offset",
     "delivers-empty-for-null-consumes_a_null_value",
     "commits-the-last-commits_the_next_offset",
+    "takes-any-answer-takes_no_answer_to_another_request",
 }
 
 
