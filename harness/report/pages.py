@@ -30,7 +30,17 @@ from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import WireLines, wire_lines
-from harness.report.words import DIALECTS, ROLES, again, heading, red_cells, release, title, verdict_counts
+from harness.report.words import (
+    DIALECTS,
+    ROLES,
+    again,
+    heading,
+    known_advisories,
+    red_cells,
+    release,
+    title,
+    verdict_counts,
+)
 from harness.snapshot import Seen
 from harness.store import RunInfo
 
@@ -270,6 +280,7 @@ def _identity(row: Row, source: str, newer: str, run: RunInfo) -> Iterable[Entry
         ("Not tested yet", newer),
         ("Last release", last),
         ("Dependencies", dependencies),
+        ("Advisories", "" if crate.role is Role.CONTROL else known_advisories(row.advisories, brief=True)),
         ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
         ("Native libraries", ", ".join(crate.native_libraries)),
         ("May be unreachable", crate.may_be_unreachable),

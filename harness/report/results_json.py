@@ -86,6 +86,7 @@ def crate_entry(row: Row, known: Recorded, advices: Iterable[Advice]) -> shape.C
         dependencies=known.dependencies,
         last_release=known.last_release,
         last_released=known.last_released,
+        advisories=shape.AdvisoriesEntry.model_validate(row.advisories),
         repairs=tuple(shape.Statement.model_validate(entry) for entry in crate.repairs),
         unsupported=tuple(shape.Statement.model_validate(entry) for entry in crate.unsupported),
         advice=tuple(_advice(advice) for advice in advices if advice.crate == crate),

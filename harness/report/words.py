@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.advice import Advice, Recommendation, overall
+from harness.advisories import Advisories
 from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
 from harness.model import CellKey, Crate, Dialect, Role, Verdict
@@ -111,6 +112,23 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Machine", host),
     ]
     return [(label, one_line(text)) for label, text in facts if text]
+
+
+def known_advisories(advisories: Advisories, *, brief: bool) -> str:
+    """What is known of advisories, and to which database; `brief` leaves out what each of them says."""
+    if advisories.unknown:
+        return one_line(f"unknown: {advisories.unknown}")
+    of = f"the database of {advisories.database}"
+    if not advisories.found:
+        return one_line(f"none known to {of}")
+    said = "" if brief else "; ".join(known.sentence for known in advisories.found)
+    informing = sum(bool(known.informs) for known in advisories.found)
+    numbers = (
+        (len(advisories.found) - informing, "vulnerability", "vulnerabilities"),
+        (informing, "notice of what is unmaintained or unsound", "notices of what is unmaintained or unsound"),
+    )
+    counted = " and ".join(count(number, one, many) for number, one, many in numbers if number)
+    return one_line(f"{counted}, by {of}{': ' if said else ''}{said}", 4000)
 
 
 def title(crate: Crate) -> str:
