@@ -251,9 +251,16 @@ class ClaimEntry(Shape):
     reasons: tuple[ReasonEntry, ...] = Field(description="Why.")
 
 
+#: The file beside results.json that has its JSON Schema.
+SCHEMA_NAME = "results.schema.json"
+
+
 class Results(Shape):
     """One run of iotyet."""
 
+    described_by: str = Field(
+        default=SCHEMA_NAME, alias="$schema", description="Where its JSON Schema is: a file beside this one."
+    )
     run: Run
     crates: tuple[CrateEntry, ...]
     brokers: tuple[Broker, ...]

@@ -208,10 +208,22 @@ def test_schema_is_in_sync_and_valid(report: Path) -> None:
     )
     jsonschema.Draft202012Validator.check_schema(schema)
     document = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    beside = report / document["$schema"]
+    assert (beside.parent, beside.read_text(encoding="utf-8")) == (report, results_json.schema())
     jsonschema.validate(document, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document | {"more": 1}, schema)
-    assert sorted(document) == ["brokers", "cells", "claims", "crates", "defects", "oracle", "run", "scenarios"]
+    assert sorted(document) == [
+        "$schema",
+        "brokers",
+        "cells",
+        "claims",
+        "crates",
+        "defects",
+        "oracle",
+        "run",
+        "scenarios",
+    ]
 
 
 def test_results_add_up() -> None:
