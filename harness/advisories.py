@@ -32,7 +32,7 @@ class Advisory:
         """What it says, for people."""
         if self.informs:
             return f"{self.id} in {self.package} {self.version} ({self.informs}): {self.title}"
-        repaired = f"repaired in {', '.join(self.patched)}" if self.patched else "no release repairs it"
+        repaired = f"repaired in {' or '.join(self.patched)}" if self.patched else "no release repairs it"
         return f"{self.id} in {self.package} {self.version}: {self.title}; {repaired}"
 
 
@@ -42,7 +42,7 @@ class Advisories:
 
     unknown: str
     found: tuple[Advisory, ...] = ()
-    #: Date and commit of the database that was asked; empty where none was.
+    #: How many advisories the database has that was asked, with its date and commit; empty where none was.
     database: str = ""
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 ENTRY = {
     "advisory": {"id": "RUSTSEC-2020-0001", "title": "it leaks", "url": None},
     "package": {"name": "one", "version": "1.0.0"},
-    "versions": {"patched": [">=1.0.1"], "unaffected": []},
+    "versions": {"patched": [">=0.9.9, <1.0.0", ">=1.0.1"], "unaffected": []},
 }
 
 
 def report(*vulnerabilities: object, **warnings: list[object]) -> str:
-    """What cargo-audit prints."""
-    database = {"advisory-count": 1, "last-commit": "0123456789abcdef", "last-updated": "2026-11-20T01:02:03+00:00"}
+    """What cargo-audit prints; where it fetches nothing, it tells no commit."""
+    database = {"advisory-count": 734, "last-commit": None, "last-updated": None}
     return json.dumps({"database": database, "vulnerabilities": {"list": vulnerabilities}, "warnings": warnings})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +41,31 @@ def look_up(lock: str, env: Mapping[str, str]) -> Advisories:
             argv = ["cargo-audit", "audit", "--json", "--no-fetch", "--stale", "--db", str(database)]
             # It exits with 1 where it found something.
             said = run([*argv, "--file", str(file)], timeout=120, env=env, check=False)
-        return _understood(json.loads(said.stdout))
+        report = json.loads(said.stdout)
+        number = int(report["database"]["advisory-count"])
+        return Advisories("", tuple(_found(report)), f"{number} advisories, {_age(database, env)}")
     except (CommandFailed, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Advisories(f"cargo-audit did not answer as expected: {type(error).__name__}")
 
 
-def _understood(report: Mapping[str, Any]) -> Advisories:
-    """cargo-audit's report; a shape that is not known raises what Python raises."""
-    found = [_advisory(entry, "") for entry in report["vulnerabilities"]["list"]]
+def _age(database: Path, env: Mapping[str, str]) -> str:
+    """Which state of the database it is: cargo-audit tells that only where it fetched one."""
+    argv = ["git", "--git-dir", str(database / ".git"), "log", "-1", "--abbrev=12", "--format=%cs, commit %h"]
+    try:
+        return run(argv, timeout=30, env=env).stdout.strip()
+    except CommandFailed:
+        return "of no known date"
+
+
+def _found(report: Mapping[str, Any]) -> Iterator[Advisory]:
+    """What cargo-audit's report says; a shape that is not known raises what Python raises."""
+    for entry in report["vulnerabilities"]["list"]:
+        yield _advisory(entry, "")
     for kind, entries in report["warnings"].items():
         # A release that was yanked is a warning without an advisory.
-        found += [_advisory(entry, str(kind)) for entry in entries if entry["advisory"] is not None]
-    date, commit = (str(report["database"][key]) for key in ("last-updated", "last-commit"))
-    return Advisories("", tuple(found), f"{date[:10]}, commit {commit[:12]}")
+        for entry in entries:
+            if entry["advisory"] is not None:
+                yield _advisory(entry, str(kind))
 
 
 def _advisory(entry: Mapping[str, Mapping[str, Any]], informs: str) -> Advisory:

@@ -94,7 +94,9 @@ class AdvisoriesEntry(Shape):
 
     unknown: str = Field(description="Why nothing is known, in which case `found` says nothing; empty where it is.")
     found: tuple[AdvisoryEntry, ...] = Field(description="What the database has.")
-    database: str = Field(description="Date and commit of the database; empty where none was asked.")
+    database: str = Field(
+        description="How many advisories the database has, its date and commit; empty where none was asked."
+    )
 
 
 class CrateEntry(Shape):

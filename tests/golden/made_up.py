@@ -178,7 +178,7 @@ RUN = RunInfo(
                         "source": "javascript:alert(1)",
                     },
                 ],
-                "database": f"2026-11-20, commit {SCRIPT}",
+                "database": f"734 advisories, 2026-11-20, commit {SCRIPT}",
             },
         },
         "build-mqtt-one": {"lock_sha256": "ab" * 32},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from harness.advisories import Advisories, Advisory, of_build
+from harness.commands import run
 from harness.probes.audit import look_up
 from tests.cargo_audit import ENTRY, install, report
 
@@ -50,13 +52,13 @@ def test_what_is_found_has_its_repair_and_its_page(env: dict[str, str]) -> None:
     assert found == Advisories(
         "",
         (
-            Advisory("RUSTSEC-2020-0001", "one", "1.0.0", "it leaks", (">=1.0.1",), "", PAGE),
+            Advisory("RUSTSEC-2020-0001", "one", "1.0.0", "it leaks", (">=0.9.9, <1.0.0", ">=1.0.1"), "", PAGE),
             Advisory("OWN-1", "one", "1.0.0", "it leaks", (), "", "https://example.org/1"),
         ),
-        "2026-11-20, commit 0123456789ab",
+        "734 advisories, of no known date",
     )
     assert [known.sentence for known in found.found] == [
-        "RUSTSEC-2020-0001 in one 1.0.0: it leaks; repaired in >=1.0.1",
+        "RUSTSEC-2020-0001 in one 1.0.0: it leaks; repaired in >=0.9.9, <1.0.0 or >=1.0.1",
         "OWN-1 in one 1.0.0: it leaks; no release repairs it",
     ]
 
@@ -73,7 +75,17 @@ def test_a_warning_informs_and_a_yanked_release_is_no_advisory(env: dict[str, st
 def test_nothing_found_is_told_apart_from_nothing_known(env: dict[str, str]) -> None:
     _audit(env, report())
     _database(env)
-    assert look_up(LOCK, env) == Advisories("", (), "2026-11-20, commit 0123456789ab")
+    assert look_up(LOCK, env) == Advisories("", (), "734 advisories, of no known date")
+
+
+def test_the_state_of_the_database_is_its_commit(env: dict[str, str]) -> None:
+    _audit(env, report())
+    _database(env)
+    as_somebody = ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--allow-empty", "-mx"]
+    for command in (["init", "--quiet"], as_somebody):
+        dated = {**env, "GIT_COMMITTER_DATE": "2026-11-20T01:02:03Z"}
+        run(["git", "-C", str(Path(env["CARGO_HOME"]) / "advisory-db"), *command], timeout=30, env=dated)
+    assert re.fullmatch("734 advisories, 2026-11-20, commit [0-9a-f]{12}", look_up(LOCK, env).database)
 
 
 def test_a_runs_header_gives_back_what_was_found(env: dict[str, str]) -> None:

@@ -58,10 +58,10 @@ def test_the_package_is_told_with_what_nobody_knows() -> None:
 def test_advisories_are_listed_or_said_to_be_none_known() -> None:
     some = replace(PACKAGE, advisories=Advisories("", (VULNERABLE, UNMAINTAINED), "2026-11-20"))
     none = replace(PACKAGE, advisories=Advisories("", (), "2026-11-20"))
-    counted = "1 vulnerability and 1 notice of what is unmaintained or unsound, by the database of 2026-11-20"
+    counted = "1 vulnerability and 1 notice of what is unmaintained or unsound (database: 2026-11-20)"
     said = f"{counted}: {VULNERABLE.sentence}; {UNMAINTAINED.sentence}\n"
     assert said in checked.as_text(checked.of_package(some, "make"))
-    assert "none known to the database of 2026-11-20\n" in checked.as_text(checked.of_package(none, "make"))
+    assert "none known (database: 2026-11-20)\n" in checked.as_text(checked.of_package(none, "make"))
 
 
 @pytest.mark.parametrize("advisories", [Advisories("there is no database"), Advisories("", (VULNERABLE,), "2026")])
