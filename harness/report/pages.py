@@ -156,6 +156,8 @@ class CellPage:
     #: The command that measures it again and compares, and the one that only runs its test.
     again: str
     reproduce: str
+    #: True where the crate's source is in a folder alone, which only its author has.
+    unpublished: bool
     bug: str
     excerpt: str
     transcript: EvidenceLink | None
@@ -245,6 +247,7 @@ def cell_context(
         wire=wire_lines(cell, matrix.sources, root),
         again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
+        unpublished=bool(row.crate.path),
         bug=bug_report(matrix.run, row, cell, shown),
         excerpt=shown,
         transcript=evidence_link(*link, root) if link else None,
