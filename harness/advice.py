@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.advisories import Advisories, Advisory
 from harness.matrix import SECTIONS, Cell, Matrix, Row
 from harness.model import NO_PEER, BrokerLine, CellKey, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
 
 #: Raised whenever a rule changes, so that advice of different runs can be told apart.
-VERSION = 2
+VERSION = 3
 
 #: What users of a protocol expect of every crate that speaks it.
 _BASE = "base"
@@ -99,6 +100,7 @@ class Case:
     #: On release lines that somebody still maintains, and on others.
     maintained: tuple[Cell, ...]
     outdated: tuple[Cell, ...]
+    advisories: Advisories
 
     @property
     def required(self) -> tuple[Cell, ...]:
@@ -139,6 +141,10 @@ def _does_not_build(case: Case) -> Iterable[Reason]:
     for cell in case.package:
         if cell.key.scenario == "compiles_as_published" and cell.verdict.is_red:
             yield Reason("it does not compile as published", (cell.key,))
+
+
+def _has_no_repair(case: Case) -> Iterable[Reason]:
+    yield from (_advised(known) for known in case.advisories.found if not known.informs and not known.patched)
 
 
 def _fails_required(case: Case) -> Iterable[Reason]:
@@ -183,6 +189,12 @@ def _lacks_security(case: Case) -> Iterable[Reason]:
     yield from _causes([cell for cell in secure if cell.result.flaky and not cell.verdict.is_red], case)
 
 
+def _has_repair_elsewhere(case: Case) -> Iterable[Reason]:
+    for known in case.advisories.found:
+        if not known.informs and known.patched:
+            yield _advised(known, ", which is not what a new user gets")
+
+
 def _needs_options(case: Case) -> Iterable[Reason]:
     for option in dict.fromkeys(option for cell in case.required for option in cell.result.options):
         keys = tuple(cell.key for cell in case.required if option in cell.result.options)
@@ -207,8 +219,12 @@ def _outdated(case: Case) -> Iterable[Reason]:
     yield from _causes([cell for cell in case.outdated if cell.verdict.is_red], case)
 
 
-def _advisories(_case: Case) -> Iterable[Reason]:
-    yield Reason("known security advisories were not looked up")
+def _is_informed(case: Case) -> Iterable[Reason]:
+    yield from (_advised(known) for known in case.advisories.found if known.informs)
+
+
+def _is_not_looked_up(case: Case) -> Iterable[Reason]:
+    yield from not_looked_up(case.advisories)
 
 
 #: In order; within an advice, in the order of the reasons.
@@ -219,6 +235,11 @@ RULES = (
         _retired,
     ),
     Rule(Recommendation.NOT_RECOMMENDED, "It does not compile as published.", _does_not_build),
+    Rule(
+        Recommendation.NOT_RECOMMENDED,
+        "A security advisory is known about it, or about what comes with it as published, and no release repairs it.",
+        _has_no_repair,
+    ),
     Rule(
         Recommendation.NOT_RECOMMENDED,
         "A core cell that every crate of the protocol is asked, or a core cell of security, is red on a release line "
@@ -243,11 +264,23 @@ RULES = (
         _sends_malformed,
     ),
     Rule(Recommendation.WITH_CAVEATS, "It lacks something of security.", _lacks_security),
+    Rule(
+        Recommendation.WITH_CAVEATS,
+        "Such an advisory is repaired in a release that does not come with it as published.",
+        _has_repair_elsewhere,
+    ),
     Rule(Recommendation.WITH_CAVEATS, "A core cell needed other settings than the crate's defaults.", _needs_options),
     Rule(Recommendation.WITH_CAVEATS, "It is a codec: the probe assembled a client from it.", _is_assembled),
     Rule(Recommendation.RECOMMENDED, "Other red cells and lacks limit what it is recommended for.", _other_lacks),
     Rule(Recommendation.RECOMMENDED, "Release lines that nobody maintains only limit it.", _outdated),
-    Rule(Recommendation.RECOMMENDED, "What could not be checked is said.", _advisories),
+    Rule(
+        Recommendation.RECOMMENDED, "Advisories that something is unmaintained or unsound only limit it.", _is_informed
+    ),
+    Rule(
+        Recommendation.RECOMMENDED,
+        "Advisories that could not be looked up are unknown, and said to be.",
+        _is_not_looked_up,
+    ),
 )
 
 
@@ -262,6 +295,12 @@ def advise_row(row: Row, lines: Iterable[BrokerLine]) -> tuple[Advice, ...]:
         return ()
     maintained = {line.id for line in lines if line.is_maintained}
     return tuple(_advice(row, dialect, maintained) for dialect in row.crate.dialects)
+
+
+def not_looked_up(advisories: Advisories) -> tuple[Reason, ...]:
+    """What limits an advice where nothing is known of advisories; nothing where they were looked up."""
+    unknown = advisories.unknown
+    return (Reason(f"whether there are security advisories is unknown: {unknown}"),) if unknown else ()
 
 
 def overall(advices: Iterable[Advice]) -> Recommendation:
@@ -289,6 +328,7 @@ def _advice(row: Row, dialect: Dialect, maintained: set[str]) -> Advice:
         package=tuple(cell for cell in row.cells if cell.key.peer == NO_PEER),
         maintained=tuple(cell for cell in own if cell.key.peer in maintained),
         outdated=tuple(cell for cell in own if cell.key.peer not in maintained),
+        advisories=row.advisories,
     )
     found = [(rule.recommendation, tuple(rule.find(case))) for rule in RULES]
     led_to = {r for r, reasons in found if reasons} | {Recommendation.RECOMMENDED}
@@ -344,6 +384,10 @@ def _undiagnosed(cell: Cell) -> str:
 
 def _cost(cell: Cell) -> int:
     return _WORST_FIRST.index(cell.consequence)
+
+
+def _advised(known: Advisory, note: str = "") -> Reason:
+    return Reason(f"{known.sentence}{note}", source=known.source)
 
 
 def _where(inside: Sequence[Cell], case: Case) -> str:

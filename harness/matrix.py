@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from harness.advisories import Advisories, of_build
 from harness.authors import ProbeSource, Statement
 from harness.errors import UsageError
 from harness.model import (
@@ -200,6 +201,8 @@ class Row:
     groups: tuple[Group, ...]
     defects: tuple[Defect, ...]
     unexplained: int
+    #: About what a new user of the crate gets.
+    advisories: Advisories
 
     def group(self, column: Column) -> Group:
         """The group of `column`, without cells where the crate does not speak that dialect."""
@@ -286,7 +289,10 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleR
     by_crate: dict[tuple[str, str], list[Cell]] = {}
     for cell in made:
         by_crate.setdefault((cell.key.crate, cell.key.crate_version), []).append(cell)
-    rows = tuple(_row(crate, by_crate.get((crate.name, crate.version), []), columns) for crate in plan.crates)
+    rows = tuple(
+        _row(crate, by_crate.get((crate.name, crate.version), []), columns, _advisories(run, crate))
+        for crate in plan.crates
+    )
     return Matrix(
         run=run,
         lines=plan.lines,
@@ -368,7 +374,11 @@ def _columns(scenarios: Iterable[Scenario]) -> tuple[Column, ...]:
     return (BUILDS, *dict.fromkeys(groups))
 
 
-def _row(crate: Crate, cells: Iterable[Cell], columns: Iterable[Column]) -> Row:
+def _advisories(run: RunInfo, crate: Crate) -> Advisories:
+    return of_build(run.builds.get(f"published-{crate.handle}", {}))
+
+
+def _row(crate: Crate, cells: Iterable[Cell], columns: Iterable[Column], advisories: Advisories) -> Row:
     own = tuple(cells)
     by_column: dict[Column, list[Cell]] = {}
     for cell in own:
@@ -389,6 +399,7 @@ def _row(crate: Crate, cells: Iterable[Cell], columns: Iterable[Column]) -> Row:
         groups=tuple(groups),
         defects=_defects(crate, own),
         unexplained=sum(cell.verdict.is_red and not cell.defect for cell in own),
+        advisories=advisories,
     )
 
 
@@ -419,7 +430,12 @@ def _sections(rows: Sequence[Row], columns: Iterable[Column]) -> Iterable[Sectio
         own = sorted((c for c in columns if c.dialect in dialects), key=lambda c: dialects.index(c.dialect))
         shown = (BUILDS, *own)
         inside = [
-            _row(row.crate, [cell for cell in row.cells if cell.key.dialect in (Dialect.PACKAGE, *dialects)], shown)
+            _row(
+                row.crate,
+                [cell for cell in row.cells if cell.key.dialect in (Dialect.PACKAGE, *dialects)],
+                shown,
+                row.advisories,
+            )
             for row in rows
             if set(dialects).intersection(row.crate.dialects)
         ]

@@ -5,7 +5,7 @@ Active only where scenarios are collected; the project's own tests do not notice
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -236,11 +236,7 @@ class ScenarioPlugin:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write the plan down, once nothing more can be deselected. A resumed run has one already."""
         if self._folder is not None and not self._folder.has_plan():
-            self._folder.write_plan(self._plan(self._planned, set(session.items)))
-
-    def planned(self) -> frozenset[CellKey]:
-        """Every cell that was collected, selected or not."""
-        return frozenset(cell_key(item) for item in self._planned)
+            self._folder.write_plan(self.plan(session.items))
 
     def _is_selected(self, item: pytest.Item) -> bool:
         spec = _spec(item)
@@ -250,7 +246,9 @@ class ScenarioPlugin:
             return False
         return spec.line is None or spec.line.id in self._selected_lines
 
-    def _plan(self, items: list[pytest.Item], selected: set[pytest.Item]) -> Plan:
+    def plan(self, asked: Iterable[pytest.Item]) -> Plan:
+        """Every cell that was collected; `asked` are the items that are left once nothing more can be deselected."""
+        items, selected = self._planned, set(asked)
         scenarios = {(_scenario(item).dialect, _scenario(item).id): _scenario(item) for item in items}
         return Plan(
             crates=tuple(self._crates),

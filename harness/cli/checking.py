@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from harness.advisories import Advisories
 from harness.catalog import load_crates, pick_crates
 from harness.cli.authoring import check_path
 from harness.cli.bisecting import check_range
@@ -19,7 +20,6 @@ from harness.errors import Unavailable, UsageError
 from harness.matrix import EXIT_UNMEASURED, Matrix, Row
 from harness.model import Crate, Kind, Profile, Role
 from harness.paths import REPORTS
-from harness.probes import advisories
 from harness.probes.build import check_published
 from harness.probes.registry import Release, releases
 from harness.report import checked
@@ -92,7 +92,7 @@ def check(
     def finish(session: RunSession, interrupted: bool) -> int:
         built, index, code = complete(session, interrupted)
         row = next(row for row in built.rows if row.crate.id == picked.id)
-        package = _package_of_row(built, row, session.folder.path)
+        package = _package_of_row(built, row)
         told.append(checked.of_row(built, row, package, _newest_whole_run()))
         say(f"report: {index}")
         return code
@@ -132,20 +132,16 @@ def _without_probe(name: str, version: str) -> Checked:
     crate = Crate(name, Role.CANDIDATE, Kind.CLIENT, (), name, asked, "", has_probe=False)
     build = check_published(crate, "", say)
     compiles = f"build_failed: {build.failure}" if build.failure else "pass"
-    found = _package(crate, known, build.repository, build.licence, build.dependencies, compiles, build.lock)
+    found = _package(crate, known, build.repository, build.licence, build.dependencies, compiles, build.advisories)
     return checked.of_package(found, f"iotyet new crate {name} --dialect DIALECT")
 
 
-def _package_of_row(built: Matrix, row: Row, folder: Path) -> Package:
-    cells = [cell.result for cell in row.cells if cell.key.scenario == "compiles_as_published"]
-    evidence = [item for result in cells for attempt in result.attempts for item in attempt.evidence]
-    files = [item.path for item in evidence if item.kind == "lock file"]
-    lock = (folder / files[-1]).read_text(encoding="utf-8") if files else ""
+def _package_of_row(built: Matrix, row: Row) -> Package:
     known: tuple[Release, ...] = ()
     if row.crate.git is None:
         with contextlib.suppress(Unavailable, UsageError):
             known = releases(row.crate.package, os.environ)
-    return _package(row.crate, known, *checked.build_of(built, row), lock)
+    return _package(row.crate, known, *checked.build_of(built, row), row.advisories)
 
 
 def _package(
@@ -155,11 +151,10 @@ def _package(
     licence: str,
     dependencies: int | None,
     compiles: str,
-    lock: str,
+    found: Advisories,
 ) -> Package:
     dates = {release.version: release.released for release in known}
     newest = next((release.version for release in reversed(known) if release.is_plain), "")
-    looked_up = advisories.look_up(lock, os.environ)
     return Package(
         name=crate.package,
         version=crate.version,
@@ -170,8 +165,7 @@ def _package(
         repository=repository,
         dependencies=dependencies,
         compiles=compiles,
-        advisories=None if looked_up.unknown else looked_up.found,
-        advisories_unknown=looked_up.unknown,
+        advisories=found,
     )
 
 

@@ -93,7 +93,9 @@ def _described(name: str, spoken: tuple[Dialect, ...], package: str, version: st
     published = check_published(crate, "", say)
     if published.failure:
         say(f"it does not: {published.failure}")
-    return replace(crate, licence=published.licence or "not stated")
+    # To be narrowed to the place that shows it, by whoever says that it is a codec.
+    codec_source = skeleton.documentation(crate) if kind is Kind.CODEC else ""
+    return replace(crate, licence=published.licence or "not stated", codec_source=codec_source)
 
 
 def _write(crate: Crate) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import io
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,15 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
-import pytest
 
 from harness import expectations
 from harness.catalog import load_toml
+from harness.cli.collecting import collect
 from harness.cli.group import FORMAT, cli, matrix_of, say
-from harness.errors import HarnessFault
 from harness.matrix import EXIT_DIFFERS, EXIT_OK, Cell, Matrix
 from harness.model import CellKey, Dialect, Expectation, Profile
-from harness.paths import ROOT, SCENARIOS
+from harness.paths import SCENARIOS
 from harness.report.results_json import decisive
 from harness.report.text import one_line
 from harness.report.words import count
@@ -59,7 +56,8 @@ def check(run_folder: Path | None, form: str) -> int:
     """
     known = expectations.load(SCENARIOS)
     today = datetime.datetime.now(datetime.UTC).date()
-    found = list(_problems(known.values(), planned_cells(), today))
+    planned = frozenset(cell.key for cell in collect(Profile.FULL).cells)
+    found = list(_problems(known.values(), planned, today))
     if run_folder is not None:
         found += _in_run(matrix_of(RunFolder(run_folder)), known)
     if form == "json":
@@ -110,28 +108,6 @@ def update(run_folder: Path) -> int:
     elif not shown and not left:
         say(f"run {built.run.id} shows nothing that is not expected")
     return EXIT_DIFFERS if left else EXIT_OK
-
-
-def planned_cells() -> frozenset[CellKey]:
-    """Every cell that a full run has, as pytest collects them; starts neither Docker nor cargo.
-
-    Raises:
-        HarnessFault: the scenarios cannot be collected.
-    """
-    found: set[CellKey] = set()
-
-    class Collector:
-        def pytest_collection_finish(self, session: pytest.Session) -> None:
-            # By the name under which the plugin registers, because nobody imports an entry point.
-            found.update(session.config.pluginmanager.getplugin("iotyet-scenarios").planned())
-
-    arguments = [str(SCENARIOS), "--rootdir", str(ROOT), "--collect-only", "-q", "-p", "no:cacheprovider"]
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        code = pytest.main([*arguments, "--profile", Profile.FULL.value], plugins=[Collector()])
-    if code != pytest.ExitCode.OK:
-        raise HarnessFault(f"the scenarios cannot be collected: {one_line(said.getvalue()[-400:])}")
-    return frozenset(found)
 
 
 def _problems(known: Iterable[Expectation], planned: frozenset[CellKey], today: datetime.date) -> Iterator[Problem]:

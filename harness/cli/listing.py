@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import click
 
 from harness.catalog import load_crates, load_peers
-from harness.cli.group import FORMAT, cli
-from harness.errors import UsageError
-from harness.model import Role
+from harness.cli.collecting import collect
+from harness.cli.group import FORMAT, cli, say
+from harness.model import Profile, Role
 from harness.paths import REPORTS
 from harness.probes.registry import newer, releases
 from harness.store import all_runs
@@ -22,6 +22,8 @@ from harness.store import all_runs
 @FORMAT
 def list_things(what: str, form: str) -> None:
     """List what there is; `newer` are the releases of the crates that are newer than what is measured.
+
+    Scenarios and cells are those of the newest run; before the first one, those that `iotyet run` would ask.
 
     Example: iotyet list crates --format json
     """
@@ -63,11 +65,13 @@ def _newer() -> Iterator[dict[str, str]]:
 
 
 def _planned(what: str) -> list[dict[str, str]]:
-    """Scenarios or cells, as the newest run planned them."""
+    """Scenarios or cells, as the newest run planned them, or as the first one would."""
     planned = [folder for folder in all_runs(REPORTS / "runs") if folder.has_plan()]
-    if not planned:
-        raise UsageError(f"no run has planned anything yet; `pytest scenarios --collect-only -q` lists all {what}")
-    plan = planned[-1].read_plan()
+    if planned:
+        plan = planned[-1].read_plan()
+    else:
+        say(f"no run yet: the {what} that `iotyet run` asks, in the profile {Profile.DEFAULT}")
+        plan = collect(Profile.DEFAULT)
     if what == "cells":
         return [{"id": str(cell.key)} for cell in plan.cells]
     return [{"id": f"{s.dialect}/{s.id}", "level": s.level, "title": s.title} for s in plan.scenarios]

@@ -20,11 +20,12 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.advisories import Advisories
 from harness.commands import environment
 from harness.errors import BuildFailed, HarnessFault
 from harness.model import Crate
 from harness.paths import cache
-from harness.probes import registry
+from harness.probes import audit, registry
 from harness.probes.cargo import GIT, PROFILE, compile_package, resolve, rustc_version
 from harness.probes.versions import source_of
 
@@ -66,6 +67,8 @@ class PublishedBuild:
     #: The newest release and its date, as ISO 8601; empty where cargo's copy of the index does not tell.
     last_release: str = ""
     last_released: str = ""
+    #: About what the lock file has.
+    advisories: Advisories = audit.UNRESOLVED
 
     def to_json(self) -> dict[str, Any]:
         """As a lease stores it."""
@@ -153,6 +156,7 @@ def check_published(crate: Crate, mark: str, say: Callable[[str], None]) -> Publ
         newer=later.version if later else "",
         last_release=last.version if last else "",
         last_released=last.released if last else "",
+        advisories=audit.look_up(lock, env),
     )
 
 

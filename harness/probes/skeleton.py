@@ -48,9 +48,8 @@ def source(crate: Crate) -> str:
     uses = "\n".join(f"use {path};" for path in sorted([*outside, "std::process::ExitCode"]))
     dialects = ", ".join(f'"{dialect}"' for dialect in crate.dialects)
     bodies = "\n\n".join(_method(*method) for method in methods)
-    docs = f"https://docs.rs/{crate.package}/{crate.version}/"
     return f"""\
-//! The probe of [{crate.package}]({docs}). Say here which documentation each operation follows.
+//! The probe of [{crate.package}]({documentation(crate)}). Say here which documentation each operation follows.
 
 {uses}
 
@@ -84,11 +83,17 @@ impl kit::{module}::{trait} for Probe {{
 def catalogue_entry(crate: Crate) -> str:
     """The lines to be added to crates.toml."""
     dialects = ", ".join(f'"{dialect}"' for dialect in crate.dialects)
+    codec = f'codec_source = "{crate.codec_source}"\n' if crate.codec_source else ""
     return (
         f'\n[[crate]]\nname = "{crate.name}"\nrole = "{crate.role}"\nkind = "{crate.kind}"\ndialects = [{dialects}]\n'
         f'package = "{crate.package}"\nversion = "{crate.version}"\nlicence = "{crate.licence}"\n'
-        f'profile = "{crate.profile}"\n'
+        f'{codec}profile = "{crate.profile}"\n'
     )
+
+
+def documentation(crate: Crate) -> str:
+    """Where every published crate has its documentation."""
+    return f"https://docs.rs/{crate.package}/{crate.version}/"
 
 
 def module_of(dialect: Dialect) -> str:

@@ -12,6 +12,7 @@ from harness.errors import HarnessFault
 from harness.matrix import Matrix
 from harness.report import badges, html, junit, markdown, results_json
 from harness.report.publication import Publication
+from harness.report.results_shape import SCHEMA_NAME
 from harness.store import RunFolder
 
 
@@ -29,6 +30,7 @@ def _text(name: str, render: Callable[[Matrix], str]) -> Callable[[Path, Matrix,
 #: Every format: what it writes, and how. A new one is a module and a line here.
 FORMATS: tuple[tuple[str, Callable[[Path, Matrix, Publication], None]], ...] = (
     ("results.json", _text("results.json", results_json.render)),
+    (SCHEMA_NAME, _text(SCHEMA_NAME, lambda _: results_json.schema())),
     ("matrix.md", _text("matrix.md", markdown.render)),
     ("junit.xml", _text("junit.xml", junit.render)),
     ("badges", badges.write),

@@ -56,9 +56,8 @@ def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
             yield from ("", f"Known upstream: {one_line(known.issue)}")
     yield from ("", "**Seen with**", "")
     yield from (f"- {fact}" for fact in _facts(run, cell))
-    command = again(crate, cell.key) or result.reproduce
-    if command:
-        yield from ("", "**To see it again**, in a checkout of iotyet:", "", *_fenced(visible(command)))
+    where = "in a checkout of iotyet" + (", where DIR has the crate's source" if crate.path else "")
+    yield from ("", f"**To see it again**, {where}:", "", *_fenced(visible(again(crate, cell.key))))
     if excerpt:
         tail = [shorten(line, _WIDTH) for line in portable(excerpt).split("\n")[-_LINES:]]
         yield from ("", "The end of the conversation with the program that uses the crate:", "")

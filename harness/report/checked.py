@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from harness.advice import Advice, Reason, Recommendation, advise, advise_row, decide
+from harness.advice import Advice, Reason, Recommendation, advise, advise_row, decide, not_looked_up
+from harness.advisories import Advisories
 from harness.matrix import Matrix, Row
 from harness.model import Dialect, Role, Verdict
 from harness.report.deciding import decision_line
 from harness.report.recorded import recorded
 from harness.report.states import look_of
 from harness.report.text import one_line
-from harness.report.words import DIALECTS, count, label
+from harness.report.words import DIALECTS, count, known_advisories, label
 
 #: Cells that are named with a reason.
 _NAMED = 2
@@ -36,9 +37,7 @@ class Package:
     dependencies: int | None
     #: `pass`, or why it does not compile as published.
     compiles: str
-    #: Null where they could not be looked up; the text after it says why.
-    advisories: tuple[str, ...] | None
-    advisories_unknown: str
+    advisories: Advisories
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def of_row(matrix: Matrix, row: Row, package: Package, whole: Matrix | None) -> 
         crate=row.crate.id,
         package=package,
         identity=_outcome(row, "is_what_the_guide_links") if row.crate.guide_link else "",
-        advice=tuple(spoken(advice, row) for advice in advise_row(row, matrix.lines)),
+        advice=tuple(_beside_package(spoken(advice, row), package) for advice in advise_row(row, matrix.lines)),
         beside_run=f"{whole.run.id}, profile {whole.run.profile}" if whole else "",
         beside=tuple(_neighbours(whole, row.crate.dialects)) if whole else (),
     )
@@ -140,6 +139,12 @@ def spoken(advice: Advice, row: Row) -> Spoken:
         otherwise=advice.otherwise,
         cells=f"{', '.join(numbers)} of {counts.total()} planned",
     )
+
+
+def _beside_package(one: Spoken, package: Package) -> Spoken:
+    """An advice without what the lines about the package say once for all dialects."""
+    told = [_said(reason) for reason in not_looked_up(package.advisories)]
+    return replace(one, limits=tuple(said for said in one.limits if said not in told))
 
 
 def _said(reason: Reason) -> Said:
@@ -204,17 +209,14 @@ def _facts(checked: Checked) -> Sequence[tuple[str, str]]:
     depends = (
         "" if package.dependencies is None else f", with {count(package.dependencies, 'dependency', 'dependencies')}"
     )
-    if package.advisories is None:
-        advisories = f"unknown: {package.advisories_unknown}"
-    else:
-        advisories = "; ".join(package.advisories) or "none known to this machine's database"
     return (
         ("package", f"{package.name} {package.version}" + (f" ({about})" if about else "")),
         ("repository", package.repository or "not stated"),
         ("identity", "what the guide links" if checked.identity == "pass" else checked.identity),
         ("licence", package.licence or "not stated"),
         ("as published", ("compiles" if package.compiles == "pass" else package.compiles) + depends),
-        ("advisories", advisories),
+        # The reasons of an advice say what each one is.
+        ("advisories", known_advisories(package.advisories, brief=bool(checked.advice))),
     )
 
 

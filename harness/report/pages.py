@@ -30,7 +30,17 @@ from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import WireLines, wire_lines
-from harness.report.words import DIALECTS, ROLES, again, heading, red_cells, release, title, verdict_counts
+from harness.report.words import (
+    DIALECTS,
+    ROLES,
+    again,
+    heading,
+    known_advisories,
+    red_cells,
+    release,
+    title,
+    verdict_counts,
+)
 from harness.snapshot import Seen
 from harness.store import RunInfo
 
@@ -146,6 +156,8 @@ class CellPage:
     #: The command that measures it again and compares, and the one that only runs its test.
     again: str
     reproduce: str
+    #: True where the crate's source is in a folder alone, which only its author has.
+    unpublished: bool
     bug: str
     excerpt: str
     transcript: EvidenceLink | None
@@ -235,6 +247,7 @@ def cell_context(
         wire=wire_lines(cell, matrix.sources, root),
         again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
+        unpublished=bool(row.crate.path),
         bug=bug_report(matrix.run, row, cell, shown),
         excerpt=shown,
         transcript=evidence_link(*link, root) if link else None,
@@ -270,6 +283,7 @@ def _identity(row: Row, source: str, newer: str, run: RunInfo) -> Iterable[Entry
         ("Not tested yet", newer),
         ("Last release", last),
         ("Dependencies", dependencies),
+        ("Advisories", "" if crate.role is Role.CONTROL else known_advisories(row.advisories, brief=True)),
         ("Features", ", ".join(crate.features) + ("" if crate.default_features else " (default features off)")),
         ("Native libraries", ", ".join(crate.native_libraries)),
         ("May be unreachable", crate.may_be_unreachable),

@@ -18,7 +18,7 @@ from harness.paths import ROOT
 from harness.report import results_shape as shape
 from harness.report.recorded import Recorded, recorded
 
-SCHEMA_FILE = ROOT / "docs" / "results.schema.json"
+SCHEMA_FILE = ROOT / "docs" / shape.SCHEMA_NAME
 
 
 def document(matrix: Matrix) -> shape.Results:
@@ -40,11 +40,11 @@ def document(matrix: Matrix) -> shape.Results:
 
 def render(matrix: Matrix) -> str:
     """The text of results.json."""
-    return document(matrix).model_dump_json(indent=1) + "\n"
+    return document(matrix).model_dump_json(indent=1, by_alias=True) + "\n"
 
 
 def schema() -> str:
-    """The text of docs/results.schema.json."""
+    """The text of results.schema.json, in docs/ and beside every results.json."""
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | shape.Results.model_json_schema(
         mode="serialization"
     )
@@ -86,6 +86,7 @@ def crate_entry(row: Row, known: Recorded, advices: Iterable[Advice]) -> shape.C
         dependencies=known.dependencies,
         last_release=known.last_release,
         last_released=known.last_released,
+        advisories=shape.AdvisoriesEntry.model_validate(row.advisories),
         repairs=tuple(shape.Statement.model_validate(entry) for entry in crate.repairs),
         unsupported=tuple(shape.Statement.model_validate(entry) for entry in crate.unsupported),
         advice=tuple(_advice(advice) for advice in advices if advice.crate == crate),

@@ -77,6 +77,28 @@ class AdviceEntry(Shape):
     limits: tuple[ReasonEntry, ...] = Field(description="What else is known against the crate.")
 
 
+class AdvisoryEntry(Shape):
+    """A security advisory about one package that a new user of the crate gets."""
+
+    id: str = Field(description="Names it in its database.")
+    package: str = Field(description="The package it is about.")
+    version: str = Field(description="The version of that which a new user gets.")
+    title: str = Field(description="What is wrong.")
+    patched: tuple[str, ...] = Field(description="Releases that are repaired, as cargo's requirements; empty: none is.")
+    informs: str = Field(description="unmaintained, unsound or notice; empty where it is a vulnerability.")
+    source: str = Field(description="Its page; empty where the database names none.")
+
+
+class AdvisoriesEntry(Shape):
+    """What is known of security advisories about what a new user of a crate gets."""
+
+    unknown: str = Field(description="Why nothing is known, in which case `found` says nothing; empty where it is.")
+    found: tuple[AdvisoryEntry, ...] = Field(description="What the database has.")
+    database: str = Field(
+        description="How many advisories the database has, its date and commit; empty where none was asked."
+    )
+
+
 class CrateEntry(Shape):
     """A row of the matrix."""
 
@@ -96,6 +118,7 @@ class CrateEntry(Shape):
     )
     last_release: str = Field(description="The newest release that is known.")
     last_released: str = Field(description="Its date, ISO 8601; decides nothing. Empty: unknown.")
+    advisories: AdvisoriesEntry = Field(description="Security advisories about it and what comes with it.")
     repairs: tuple[Statement, ...] = Field(description="What was changed to make it compile.")
     unsupported: tuple[Statement, ...] = Field(description="Features that it is declared to lack.")
     advice: tuple[AdviceEntry, ...] = Field(description="For each dialect; nothing for reference clients.")
@@ -230,9 +253,16 @@ class ClaimEntry(Shape):
     reasons: tuple[ReasonEntry, ...] = Field(description="Why.")
 
 
+#: The file beside results.json that has its JSON Schema.
+SCHEMA_NAME = "results.schema.json"
+
+
 class Results(Shape):
     """One run of iotyet."""
 
+    described_by: str = Field(
+        default=SCHEMA_NAME, alias="$schema", description="Where its JSON Schema is: a file beside this one."
+    )
     run: Run
     crates: tuple[CrateEntry, ...]
     brokers: tuple[Broker, ...]

@@ -17,7 +17,7 @@ from harness.report.recorded import recorded
 from harness.report.results_json import cell_entry, crate_entry, decisive
 from harness.report.states import look_of, wording
 from harness.report.text import one_line
-from harness.report.words import count, red_cells, reproduce_command, run_facts, verdict_line
+from harness.report.words import again, count, red_cells, run_facts, verdict_line
 
 #: Characters of one text of a cell; results.json has all.
 _LONGEST = 4000
@@ -90,7 +90,7 @@ def cell_text(matrix: Matrix, cell: Cell, folder: PurePath) -> str:
         said = one_line(attempt.reason, _LONGEST) or "as stated"
         lines += ["", f"  attempt {number}: {look_of(attempt.verdict).word} in {attempt.seconds:.1f} s: {said}"]
         lines += [f"      {one_line(item.kind)}: {folder / item.path}" for item in attempt.evidence]
-    return "\n".join([*lines, "", f"  again: {reproduce_command(cell.key)}"])
+    return "\n".join([*lines, "", f"  again: {_again(matrix, cell)}"])
 
 
 def cell_json(matrix: Matrix, cell: Cell, folder: PurePath) -> str:
@@ -103,9 +103,16 @@ def cell_json(matrix: Matrix, cell: Cell, folder: PurePath) -> str:
         "title": cell.scenario.title,
         "clauses": list(cell.scenario.spec),
         "expectation": known,
-        "reproduce": reproduce_command(cell.key),
+        "reproduce": _again(matrix, cell),
     }
     return json.dumps(document, indent=1)
+
+
+def _again(matrix: Matrix, cell: Cell) -> str:
+    """The command that measures it again, on this machine: a source that is not published is where it was."""
+    asked = (cell.key.crate, cell.key.crate_version)
+    crate = next(row.crate for row in matrix.rows if (row.crate.name, row.crate.version) == asked)
+    return again(crate, cell.key, crate.path)
 
 
 def _facts(cell: Cell) -> Iterable[tuple[str, str]]:

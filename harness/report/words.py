@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.advice import Advice, Recommendation, overall
+from harness.advisories import Advisories
 from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
-from harness.model import CellKey, Crate, Dialect, Role, Verdict
+from harness.model import NO_PEER, CellKey, Crate, Dialect, Role, Verdict
 from harness.report.results_json import brokers
 from harness.report.states import ADVICE, look_of
 from harness.report.text import one_line
@@ -55,9 +56,19 @@ def reproduce_command(key: CellKey) -> str:
     return f"iotyet reproduce {shlex.quote(str(key))}"
 
 
-def again(crate: Crate, key: CellKey) -> str:
-    """The command that measures one cell again; empty for a source that is on one machine alone."""
-    return "" if crate.path else reproduce_command(key)
+def again(crate: Crate, key: CellKey, folder: str = "DIR") -> str:
+    """The command that measures one cell again.
+
+    Args:
+        crate: whose cell.
+        key: names the cell.
+        folder: where the crate's source is, where that is not published; a report leaves it to the reader, because
+            only the machine of the run has that folder.
+    """
+    if not crate.path:
+        return reproduce_command(key)
+    broker = "" if key.peer == NO_PEER else f" --broker {shlex.quote(key.peer)}"
+    return f"iotyet check {crate.name} --path {shlex.quote(folder)} -k test_{key.scenario}{broker}"
 
 
 def red_cells(row: Row) -> str:
@@ -111,6 +122,23 @@ def run_facts(matrix: Matrix) -> list[tuple[str, str]]:
         ("Machine", host),
     ]
     return [(label, one_line(text)) for label, text in facts if text]
+
+
+def known_advisories(advisories: Advisories, *, brief: bool) -> str:
+    """What is known of advisories, and to which database; `brief` leaves out what each of them says."""
+    if advisories.unknown:
+        return one_line(f"unknown: {advisories.unknown}")
+    of = f"(database: {advisories.database})"
+    if not advisories.found:
+        return one_line(f"none known {of}")
+    said = "" if brief else "; ".join(known.sentence for known in advisories.found)
+    informing = sum(bool(known.informs) for known in advisories.found)
+    numbers = (
+        (len(advisories.found) - informing, "vulnerability", "vulnerabilities"),
+        (informing, "notice of what is unmaintained or unsound", "notices of what is unmaintained or unsound"),
+    )
+    counted = " and ".join(count(number, one, many) for number, one, many in numbers if number)
+    return one_line(f"{counted} {of}{': ' if said else ''}{said}", 4000)
 
 
 def title(crate: Crate) -> str:

@@ -158,6 +158,28 @@ RUN = RunInfo(
             "dependencies": 113,
             "last_release": f"1.3.0 {SCRIPT}",
             "last_released": "2026-03-01",
+            "advisories": {
+                "unknown": "",
+                "found": [
+                    {
+                        "id": "RUSTSEC-2026-0001",
+                        "package": "leaky",
+                        "version": "0.1.0",
+                        "title": f"it leaks {SCRIPT}",
+                        "patched": [">=0.2.0"],
+                        "source": "https://rustsec.org/advisories/RUSTSEC-2026-0001.html",
+                    },
+                    {
+                        "id": "RUSTSEC-2026-0002",
+                        "package": "old",
+                        "version": "1.0.0",
+                        "title": HOSTILE,
+                        "informs": "unmaintained",
+                        "source": "javascript:alert(1)",
+                    },
+                ],
+                "database": f"734 advisories, 2026-11-20, commit {SCRIPT}",
+            },
         },
         "build-mqtt-one": {"lock_sha256": "ab" * 32},
         "vetted-codec": {

@@ -126,6 +126,17 @@ def test_a_cells_page_says_first_how_to_compare_it(report: Path) -> None:
     assert commands[1].startswith("pytest ")
 
 
+def test_a_cells_page_of_a_source_in_a_folder_leaves_the_folder_to_its_reader(tmp_path: Path) -> None:
+    first, *others = made_up.PLAN.crates
+    plan = replace(made_up.PLAN, crates=(replace(first, path="/home/me/one"), *others))
+    write(RunFolder(tmp_path), build(made_up.RUN, plan, made_up.RESULTS, made_up.ORACLE), made_up.PUBLISHED)
+    page = (tmp_path / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    told = _section(page, "Run it again")
+    assert "where DIR has the crate" in told
+    command = "iotyet check mqtt-one --path DIR -k test_receives --broker mosquitto@2.0"
+    assert re.findall(r"<code>(.*?)</code>", told) == [command]
+
+
 def test_a_cells_page_says_that_no_broker_answered(report: Path) -> None:
     page = (report / "cell/mqtt-one/notices_a_silent_broker/mosquitto@2.0/index.html").read_text(encoding="utf-8")
     assert "scripted peer met the crate here, and not mosquitto@2.0" in page
@@ -208,10 +219,22 @@ def test_schema_is_in_sync_and_valid(report: Path) -> None:
     )
     jsonschema.Draft202012Validator.check_schema(schema)
     document = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    beside = report / document["$schema"]
+    assert (beside.parent, beside.read_text(encoding="utf-8")) == (report, results_json.schema())
     jsonschema.validate(document, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document | {"more": 1}, schema)
-    assert sorted(document) == ["brokers", "cells", "claims", "crates", "defects", "oracle", "run", "scenarios"]
+    assert sorted(document) == [
+        "$schema",
+        "brokers",
+        "cells",
+        "claims",
+        "crates",
+        "defects",
+        "oracle",
+        "run",
+        "scenarios",
+    ]
 
 
 def test_results_add_up() -> None:

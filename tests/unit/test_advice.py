@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.advice import Advice, Recommendation, advise, decide, overall
+from harness.advisories import Advisories, Advisory
 from harness.matrix import Matrix, build
 from harness.model import (
     NO_PEER,
@@ -64,9 +65,13 @@ def _matrix(
     crate: Crate = CRATE,
     line: BrokerLine = NEW,
     oracle: OracleRecord | None = None,
+    advisories: Advisories | None = None,
     **more: object,
 ) -> Matrix:
-    """A run of one crate in which these cells, and a core one that passes, were measured."""
+    """A run of one crate in which these cells, and a core one that passes, were measured.
+
+    Advisories were looked up where there are any, of that crate.
+    """
     results = []
     every = [(PUBLISHED, Verdict.PASS), (_scenario("works"), Verdict.PASS), *cells]
     scenarios = {(scenario.dialect, scenario.id): scenario for scenario, _ in every}
@@ -83,7 +88,8 @@ def _matrix(
         cells=tuple(PlannedCell(result.key, True, "") for result in results),
         expectations=(),
     )
-    return build(RUN, plan, results, oracle)
+    builds = {f"published-{crate.handle}": {"advisories": asdict(advisories)}} if advisories else {}
+    return build(replace(RUN, builds=builds), plan, results, oracle)
 
 
 def _only(matrix: Matrix) -> Advice:
@@ -136,7 +142,7 @@ def test_what_passes_is_recommended() -> None:
     advice = _only(_matrix())
     assert advice.recommendation is Recommendation.RECOMMENDED
     assert [reason.text for reason in advice.reasons] == ["all 1 core cell pass"]
-    assert any("advisories" in reason.text for reason in advice.limits), "not looked up is never clean"
+    assert any("advisories is unknown" in reason.text for reason in advice.limits), "not looked up is never clean"
 
 
 def test_a_retired_crate_is_retired_however_well_it_works() -> None:
@@ -217,6 +223,33 @@ def test_a_malformed_frame_is_a_caveat_where_what_is_asked_works(level: Level, c
     assert "there is no filter" not in "".join(limit.text for limit in advice.limits)
 
 
+@pytest.mark.parametrize(
+    ("informs", "patched", "recommendation"),
+    [
+        ("", (), Recommendation.NOT_RECOMMENDED),
+        ("", (">=2",), CAVEATS),
+        ("unmaintained", (), Recommendation.RECOMMENDED),
+        ("unsound", (">=2",), Recommendation.RECOMMENDED),
+    ],
+)
+def test_an_advisory_goes_by_what_it_is_and_its_repair(
+    informs: str, patched: tuple[str, ...], recommendation: Recommendation
+) -> None:
+    known = Advisory("RUSTSEC-1", "x", "1.0.0", "it leaks", patched, informs, "https://example.org/1")
+    advice = _only(_matrix(advisories=Advisories("", (known,), "2026")))
+    assert advice.recommendation is recommendation
+    (said,) = [reason for reason in (*advice.reasons, *advice.limits) if reason.source]
+    assert said.text.startswith(known.sentence)
+    assert said.source == known.source
+    assert (said in advice.limits) == (recommendation is Recommendation.RECOMMENDED)
+
+
+def test_no_advisory_is_no_reason_where_they_were_looked_up() -> None:
+    advice = _only(_matrix(advisories=Advisories("", (), "2026")))
+    assert advice.recommendation is Recommendation.RECOMMENDED
+    assert advice.limits == ()
+
+
 def test_no_probe_is_unknown() -> None:
     assert _only(_matrix(crate=replace(CRATE, has_probe=False))).recommendation is Recommendation.UNKNOWN
 
@@ -247,6 +280,18 @@ def test_a_client_comes_before_a_codec() -> None:
     assert decision.listed == (codec,), "it may still be used for what it is"
 
 
+ADVISORY = st.builds(
+    Advisory,
+    id=st.sampled_from(["RUSTSEC-1", "RUSTSEC-2"]),
+    package=st.just("x"),
+    version=st.just("1.0.0"),
+    title=st.just("it leaks"),
+    patched=st.sampled_from([(), (">=2",)]),
+    informs=st.sampled_from(["", "unmaintained", "unsound"]),
+    source=st.just("https://example.org/1"),
+)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -259,14 +304,23 @@ def test_a_client_comes_before_a_codec() -> None:
     ),
     st.booleans(),
     st.booleans(),
+    st.one_of(
+        st.none(),
+        st.builds(Advisories, st.just("there is no database")),
+        st.builds(Advisories, st.just(""), st.lists(ADVISORY, max_size=3).map(tuple), st.just("2026")),
+    ),
 )
 def test_every_combination(
-    cells: list[tuple[Level, Consequence, str, Verdict]], is_maintained: bool, flaky: bool
+    cells: list[tuple[Level, Consequence, str, Verdict]],
+    is_maintained: bool,
+    flaky: bool,
+    advisories: Advisories | None,
 ) -> None:
     """Nothing that is red or unmeasured where it counts is ever recommended, and each advice has a reason."""
     asked = [(_scenario(f"s{i}", lv, cs, cap), verdict) for i, (lv, cs, cap, verdict) in enumerate(cells)]
-    matrix = _matrix(*asked, line=NEW if is_maintained else OLD, flaky=flaky)
+    matrix = _matrix(*asked, line=NEW if is_maintained else OLD, flaky=flaky, advisories=advisories)
     advice = _only(matrix)
+    given = list(Recommendation)
     assert advice.reasons
     assert all(reason.cells or reason.source for reason in advice.reasons) or not any(
         lv is Level.CORE for lv, *_ in cells
@@ -274,6 +328,13 @@ def test_every_combination(
     assert all(reason.text for reason in (*advice.reasons, *advice.limits))
     known = {cell.key for cell in matrix.cells}
     assert all(set(reason.cells) <= known for reason in (*advice.reasons, *advice.limits))
+    said = [reason.text for reason in (*advice.reasons, *advice.limits)]
+    assert any("advisories is unknown" in text for text in said) == (advisories is None or bool(advisories.unknown))
+    for advisory in advisories.found if advisories else ():
+        assert any(text.startswith(advisory.sentence) for text in said)
+        if not advisory.informs:
+            worst = CAVEATS if advisory.patched else Recommendation.NOT_RECOMMENDED
+            assert given.index(advice.recommendation) <= given.index(worst)
     if not is_maintained:
         return
     for scenario, verdict in asked:

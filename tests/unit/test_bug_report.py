@@ -45,6 +45,16 @@ def test_it_tells_nothing_of_the_machine() -> None:
         assert secret not in text
 
 
+def test_a_source_in_a_folder_is_measured_again_from_where_its_reader_has_it() -> None:
+    row = next(row for row in MATRIX.rows if row.crate.name == "mqtt-one")
+    cell = next(cell for cell in row.cells if cell.key.scenario == "receives")
+    text = bug_report(MATRIX.run, replace(row, crate=replace(row.crate, path="/home/me/one")), cell, "")
+    assert "where DIR has the crate's source:" in text
+    assert "\niotyet check mqtt-one --path DIR -k test_receives --broker mosquitto@2.0\n" in text
+    assert "/home/me" not in text
+    assert "pytest" not in text
+
+
 def test_a_cause_is_named_only_where_it_is_known_of_this_cell() -> None:
     row = next(row for row in MATRIX.rows if row.crate.name == "mqtt-one")
     cell = next(cell for cell in row.cells if cell.key.scenario == "receives_large_payloads")

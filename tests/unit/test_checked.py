@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
+from harness.advisories import Advisories, Advisory
 from harness.matrix import Row
 from harness.report import checked
 from harness.report.checked import Package
@@ -21,9 +24,10 @@ PACKAGE = Package(
     repository="https://example.org/one",
     dependencies=1,
     compiles="pass",
-    advisories=None,
-    advisories_unknown="cargo-audit is not installed",
+    advisories=Advisories("cargo-audit is not installed"),
 )
+VULNERABLE = Advisory("RUSTSEC-1", "x", "1.0.0", "it leaks")
+UNMAINTAINED = Advisory("RUSTSEC-2", "y", "2.0.0", "its author left", informs="unmaintained")
 
 
 def _row(name: str) -> Row:
@@ -52,10 +56,23 @@ def test_the_package_is_told_with_what_nobody_knows() -> None:
 
 
 def test_advisories_are_listed_or_said_to_be_none_known() -> None:
-    some = replace(PACKAGE, advisories=("RUSTSEC-1 in x", "RUSTSEC-2 in y"), advisories_unknown="")
-    none = replace(PACKAGE, advisories=(), advisories_unknown="")
-    assert "RUSTSEC-1 in x; RUSTSEC-2 in y" in checked.as_text(checked.of_package(some, "make"))
-    assert "none known to this machine's database" in checked.as_text(checked.of_package(none, "make"))
+    some = replace(PACKAGE, advisories=Advisories("", (VULNERABLE, UNMAINTAINED), "2026-11-20"))
+    none = replace(PACKAGE, advisories=Advisories("", (), "2026-11-20"))
+    counted = "1 vulnerability and 1 notice of what is unmaintained or unsound (database: 2026-11-20)"
+    said = f"{counted}: {VULNERABLE.sentence}; {UNMAINTAINED.sentence}\n"
+    assert said in checked.as_text(checked.of_package(some, "make"))
+    assert "none known (database: 2026-11-20)\n" in checked.as_text(checked.of_package(none, "make"))
+
+
+@pytest.mark.parametrize("advisories", [Advisories("there is no database"), Advisories("", (VULNERABLE,), "2026")])
+def test_advisories_are_said_once_by_the_package_or_by_the_reasons(advisories: Advisories) -> None:
+    """What is unknown is one line of the package; what each advisory says is a reason of each dialect's advice."""
+    row = replace(_row("mqtt-one"), advisories=advisories)
+    found = checked.of_row(MATRIX, row, replace(PACKAGE, advisories=advisories), None)
+    text = checked.as_text(found)
+    assert text.count("there is no database") == bool(advisories.unknown)
+    assert text.count(VULNERABLE.sentence) == len(advisories.found) * len(found.advice)
+    assert text.count("\n  advisories    ") == 1
 
 
 def test_a_whole_run_says_what_the_guide_lists_beside_it() -> None:
@@ -79,5 +96,5 @@ def test_json_says_what_the_text_says() -> None:
     found = checked.of_row(MATRIX, _row("mqtt-one"), PACKAGE, MATRIX)
     document = json.loads(checked.as_json(found))
     assert [entry["advice"] for entry in document["advice"]] == [str(spoken.advice) for spoken in found.advice]
-    assert document["package"]["advisories"] is None
+    assert document["package"]["advisories"]["unknown"] == "cargo-audit is not installed"
     assert document["beside_run"] == found.beside_run

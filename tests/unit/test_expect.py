@@ -45,8 +45,7 @@ def iotyet(
     """The command line on these scenarios; every cell of the made-up run is planned."""
     assert file.is_file()
     monkeypatch.setattr(expecting, "SCENARIOS", tmp_path / "scenarios")
-    planned = frozenset(cell.key for cell in made_up.PLAN.cells)
-    monkeypatch.setattr(expecting, "planned_cells", lambda: planned)
+    monkeypatch.setattr(expecting, "collect", lambda _profile: made_up.PLAN)
     return command_line(monkeypatch, capsys)
 
 

@@ -18,6 +18,7 @@ TOOLS = (*NOUNS, "harness.commands", "harness.paths", "harness.liveness", "harne
 #: Module or package -> all that it may import of ours, beside itself. The longest name that fits decides.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.model": (),
+    "harness.advisories": (),
     "harness.paths": (),
     "harness.streams": (),
     "harness.pcapng": (),
@@ -42,7 +43,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.store": (*NOUNS, "harness.authors", "harness.snapshot", "harness.wellformed"),
     "harness.diff": (*NOUNS, "harness.matrix", "harness.snapshot"),
     "harness.brokers": TOOLS,
-    "harness.probes": TOOLS,
+    "harness.probes": (*TOOLS, "harness.advisories"),
     "harness.references": TOOLS,
     "harness.peers": TOOLS,
     "harness.bench": (
@@ -83,17 +84,19 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.judge": (*NOUNS, "harness.bench", "harness.cells", "harness.standing"),
     "harness.matrix": (
         *NOUNS,
+        "harness.advisories",
         "harness.authors",
         "harness.snapshot",
         "harness.standing",
         "harness.store",
         "harness.wellformed",
     ),
-    "harness.advice": (*NOUNS, "harness.matrix"),
+    "harness.advice": (*NOUNS, "harness.advisories", "harness.matrix"),
     "harness.claims": (*NOUNS, "harness.advice", "harness.matrix"),
     "harness.report": (
         *NOUNS,
         "harness.advice",
+        "harness.advisories",
         "harness.authors",
         "harness.claims",
         "harness.diff",

@@ -105,6 +105,18 @@ def test_the_command_that_measures_again_is_quoted_for_a_shell(iotyet: CommandLi
     assert f"  again: iotyet reproduce '{cell}'\n" in iotyet("show", str(cell))[1]
 
 
+def test_a_cell_of_a_source_in_a_folder_is_measured_again_with_that_folder(iotyet: CommandLine, tmp_path: Path) -> None:
+    """`iotyet reproduce` takes what is published alone."""
+    folder = _run(tmp_path, "1")
+    first, *others = made_up.PLAN.crates
+    RunFolder(folder).write_plan(replace(made_up.PLAN, crates=(replace(first, path="/src/mqtt one"), *others)))
+    command = "iotyet check mqtt-one --path '/src/mqtt one' -k test_receives --broker mosquitto@2.0"
+    assert iotyet("show", str(RED))[1].endswith(f"\n  again: {command}\n")
+    assert json.loads(iotyet("show", str(RED), "--format", "json")[1])["reproduce"] == command
+    built = made_up.key("mqtt-one", "compiles_as_published")
+    assert iotyet("show", str(built))[1].endswith(" --path '/src/mqtt one' -k test_compiles_as_published\n")
+
+
 def test_a_cell_is_found_by_the_address_of_its_page_too(iotyet: CommandLine, tmp_path: Path) -> None:
     folder = _run(tmp_path, "1")
     address = f"https://example.org/matrix/{cell_page(made_up.CRATES[0], RED)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,10 @@ def test_the_manifest_pins_the_crate() -> None:
     assert document["workspace"] == {}
 
 
-def test_the_entry_is_read_back_as_it_was_meant(tmp_path: Path) -> None:
-    crate = _crate(Dialect.MQTT_3_1_1, Dialect.MQTT_5)
+@pytest.mark.parametrize("kind", Kind)
+def test_the_entry_is_read_back_as_it_was_meant(kind: Kind, tmp_path: Path) -> None:
+    crate = replace(_crate(Dialect.MQTT_3_1_1, Dialect.MQTT_5), kind=kind)
+    if kind is Kind.CODEC:
+        crate = replace(crate, codec_source=skeleton.documentation(crate))
     (file := tmp_path / "crates.toml").write_text(CRATES_TOML.read_text() + skeleton.catalogue_entry(crate))
     assert load_crates(file)[-1] == crate
