@@ -52,7 +52,8 @@ def _rows(
     readings: Mapping[int, Reading],
     said: Mapping[int, Iterable[Finding]],
 ) -> Iterator[str]:
-    clients = list(dict.fromkeys(packet.client for packet in packets))
+    connections = _connections(recording.packets)
+    several = max(connections.values(), default=0)
     start = recording.packets[0].at if recording.packets else 0
     shown = _shown(packets, said)
     for index, before in zip(shown, [-1, *shown], strict=False):
@@ -63,7 +64,7 @@ def _rows(
             number = index - before - 1
             yield f"{'…':>6} {number} packet{'' if number == 1 else 's'} left out{note}"
         who = "crate" if packet.end == crate else "peer"
-        which = f"#{clients.index(packet.client) + 1:<4}" if len(clients) > 1 else ""
+        which = f"#{connections[packet.number]}".ljust(len(str(several)) + 3) if several > 1 else ""
         seconds = (packet.at - start) / 1e9
         note = f"  [{packet.comment}]" if packet.comment else ""
         yield f"{packet.number:>6} {seconds:>9.3f}  {who:<6}{which}{_what(packet, readings)}{note}"
@@ -71,6 +72,18 @@ def _rows(
             kind = "malformed" if finding.certain else "in doubt"
             told = finding.says if len(finding.says) <= _LONGEST else f"{finding.says[:_LONGEST]}…"
             yield f"{'^':>18} {kind}: {told} ({finding.clause or finding.source})"
+
+
+def _connections(packets: Iterable[Packet]) -> dict[int, int]:
+    """Which connection each packet is of, counted from 1; datagrams are told apart by their client."""
+    last, open_now, found = 0, dict[bytes, int](), dict[int, int]()
+    for packet in packets:
+        # A port may be used again.
+        if packet.client not in open_now or packet.flags & (SYN | ACK) == SYN:
+            last += 1
+            open_now[packet.client] = last
+        found[packet.number] = open_now[packet.client]
+    return found
 
 
 def _shown(packets: Sequence[Packet], said: Mapping[int, object]) -> list[int]:

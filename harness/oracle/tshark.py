@@ -60,13 +60,15 @@ _DETAILS = {
     "amqp.method.arguments.multiple": "multiple",
     "amqp.method.arguments.reply_code": "code", "amqp.method.arguments.reply_text": "text",
     "kafka.correlation_id": "correlation", "kafka.error": "error",
+    # MQTT in WebSocket, which tshark does not look into, and payloads.
+    "data.data[0:4]": "data begins",
 }  # fmt: skip
 #: The summary last, because it has what crates sent.
 _READING = [
     *_ARGUMENTS, "-e", "_ws.col.protocol", *(word for name in _DETAILS for word in ("-e", name)), "-e", "_ws.col.info",
 ]  # fmt: skip
-#: What tshark calls AMQP's protocol header, whose version it learns only from what the server answers.
-_HEADER = ("AMQP (unknown version)", "Protocol-Header")
+#: What tshark says of AMQP's protocol header, which reads as if the crate had sent a wrong one, and what that means.
+_HEADER = ("AMQP (unknown version)", "before a version is agreed")
 #: Characters of a summary and of one value of a detail, and how many values are told.
 _SUMMARY, _VALUE, _VALUES = 200, 60, 10
 

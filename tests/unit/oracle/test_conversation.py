@@ -71,12 +71,18 @@ def test_an_objection_follows_its_packet(tmp_path: Path) -> None:
 
 def test_connections_are_told_apart_where_there_are_several(tmp_path: Path) -> None:
     capture = Capture(tmp_path / "wire.pcapng", "relay to port 1883")
-    for port in (1, 2):
-        TcpFlow(capture, (CLIENT[0], port), SERVER).opened()
+    flows = [TcpFlow(capture, (CLIENT[0], port), SERVER) for port in (1, 2, 1)]
+    for flow in flows:
+        flow.opened()
+    flows[1].finished("b")
+    flows[2].finished("b")
     capture.close()
     assert [line[16:] for line in _lines(read(tmp_path / "wire.pcapng"), {})[1:]] == [
-        "  crate #1   opens the connection",
-        "  crate #2   opens the connection",
+        "  crate #1  opens the connection",
+        "  crate #2  opens the connection",
+        "  crate #3  opens the connection",
+        "  peer  #2  ends the connection",
+        "  peer  #3  ends the connection",
     ]
 
 

@@ -80,9 +80,9 @@ def test_summaries_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found.readings["0.pcapng"][4].summary == "x" * 200 + "…"
 
 
-def test_amqps_header_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_amqps_header_is_not_called_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = _examine(tmp_path, monkeypatch, "", _line(4, "AMQP", "AMQP (unknown version)"), 1)
-    assert found.readings["0.pcapng"][4].summary == "Protocol-Header"
+    assert found.readings["0.pcapng"][4].summary == "before a version is agreed"
 
 
 def test_what_is_no_packets_line_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
