@@ -69,6 +69,8 @@ _READING = [
 ]  # fmt: skip
 #: What tshark says of AMQP's protocol header, which reads as if the crate had sent a wrong one, and what that means.
 _HEADER = ("AMQP (unknown version)", "before a version is agreed")
+#: What it says of sequence numbers before the summary: the relay made them up, and packets are left out of the batch.
+_SEQUENCE = re.compile(r"^(\[TCP [^\]]*\][ ,]*)+")
 #: Characters of a summary and of one value of a detail, and how many values are told.
 _SUMMARY, _VALUE, _VALUES = 200, 60, 10
 
@@ -189,7 +191,7 @@ def _readings(output: str, places: list[_Place]) -> dict[str, dict[int, Reading]
             continue
         protocol, *details, summary = columns
         told = ", ".join(filter(None, map(_detail, _DETAILS.values(), details)))
-        short = _shortened(summary.strip().replace(*_HEADER), _SUMMARY)
+        short = _shortened(_SEQUENCE.sub("", summary).strip().replace(*_HEADER), _SUMMARY)
         found[place.name][number] = Reading(protocol, f"{short} ({told})" if told else short)
     return found
 

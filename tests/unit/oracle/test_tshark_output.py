@@ -90,3 +90,10 @@ def test_what_is_no_packets_line_is_passed_over(tmp_path: Path, monkeypatch: pyt
     hostile = _line(4, "MQTT", "a\tb") + "no number\tMQTT\n" + "5\tMQTT\n" + "\n"
     found = _examine(tmp_path, monkeypatch, "", hostile, 2)
     assert found.readings["0.pcapng"] == {4: Reading("MQTT", "a\tb")}
+
+
+def test_sequence_numbers_that_the_relay_made_up_are_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unseen = "[TCP ACKed unseen segment] [TCP Previous segment not captured] , "
+    reading = _line(4, "MQTT", f"{unseen}Publish Ack (id=1)") + _line(5, "MQTT", "Publish Message [[TCP x]]")
+    found = _examine(tmp_path, monkeypatch, "", reading, 2).readings["0.pcapng"]
+    assert [found[number].summary for number in (4, 5)] == ["Publish Ack (id=1)", "Publish Message [[TCP x]]"]
