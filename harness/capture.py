@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 import struct
@@ -343,7 +344,8 @@ class Relay:
         try:
             peer_reader, peer_writer = await asyncio.open_connection(*self._upstream, limit=_CHUNK)
         except OSError as error:
-            flow.reset("b", f"the peer cannot be reached: {error.strerror}")
+            # asyncio's own words have the port, which is another one in every run.
+            flow.reset("b", f"the peer cannot be reached: {os.strerror(error.errno or errno.ECONNREFUSED)}")
             _reset(writer)
             return
         for stream in (writer, peer_writer):

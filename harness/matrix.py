@@ -30,7 +30,7 @@ from harness.model import (
     Verdict,
 )
 from harness.snapshot import Snapshot
-from harness.standing import with_wire
+from harness.standing import with_conversations, with_wire
 from harness.store import Plan, PlannedCell, RunInfo
 from harness.wellformed import OracleRecord, WireJudgement
 
@@ -282,7 +282,9 @@ def build(run: RunInfo, plan: Plan, cells: Sequence[CellResult], oracle: OracleR
         known = expectations.get(key)
         said, wire = results.get(key) or _filled(planned, crate, scenario, known), judgements.get(key)
         is_open = crate.role is Role.VERSION and (crate.name, crate.version) not in looked_at
-        result = said if wire is None else with_wire(said, wire, crate, scenario, known, is_open=is_open)
+        result = said
+        if wire is not None:
+            result = with_wire(with_conversations(said, wire), wire, crate, scenario, known, is_open=is_open)
         changed = result.verdict is not said.verdict
         made.append(Cell(result, scenario, known, key in results, planned.selected, wire, only_malformed=changed))
     columns = _columns(plan.scenarios)

@@ -55,6 +55,17 @@ def standing(
     return Change.UNEXPECTED, f"{reason} (expected was {expectation.verdict}: {expectation.observed})"
 
 
+def with_conversations(result: CellResult, wire: WireJudgement) -> CellResult:
+    """A cell with what the oracle wrote down of each attempt's packets as evidence of that attempt."""
+    if not wire.conversations:
+        return result
+    attempts = tuple(
+        replace(attempt, evidence=(*attempt.evidence, said)) if said else attempt
+        for attempt, said in zip(result.attempts, wire.conversations, strict=False)
+    )
+    return replace(result, attempts=attempts + result.attempts[len(attempts) :])
+
+
 def with_wire(
     result: CellResult,
     wire: WireJudgement,

@@ -4,7 +4,7 @@ run.json      who, when, where, with what        (written at the start, complete
 plan.json     every cell of the profile, selected or not, with its scenario
 cells.jsonl   one line a cell, appended as it ends
 oracle.json   what the frames were that the crates sent      (written once the cells ended)
-evidence/     transcripts, broker logs, captures
+evidence/     transcripts, broker logs, captures, and the oracle's captures as text
 leases/       what the workers share while the run lives
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.model import CellKey
+from harness.model import CellKey, Evidence
 
 
 class WireVerdict(StrEnum):
@@ -47,6 +47,8 @@ class WireJudgement:
     verdict: WireVerdict
     frames: int
     findings: tuple[Finding, ...] = ()
+    #: Of each attempt of the cell, its captures as text; null where there was none, or no tshark to read it.
+    conversations: tuple[Evidence | None, ...] = ()
 
     @property
     def malformed(self) -> Finding | None:

@@ -35,7 +35,7 @@ What it needs: Python 3.11 or newer, cargo, and the C libraries that the crate l
 builds the probe, a small program around {package} {version} (`probes/{crate}/src/main.rs`), sends it the commands of
 `conversation.json`, and plays the peer as it was recorded, byte for byte. It says of every reply and event whether the
 crate told the application the same, and exits with 0 where it did, 1 where it did not; and it tells how far the crate
-sent the same bytes. To try a changed crate, let `probes/{crate}/Cargo.toml` name it by a path.
+sent the same bytes.{packets} To try a changed crate, let `probes/{crate}/Cargo.toml` name it by a path.
 
 With Docker, the same commands against a real broker, which knows nothing of what other clients sent in the recording:
 
@@ -69,7 +69,10 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; name a new folder")
-    files = {kind: [run / e.path for e in attempt.evidence if e.kind == kind] for kind in ("transcript", "capture")}
+    files = {
+        kind: [run / e.path for e in attempt.evidence if e.kind == kind]
+        for kind in ("transcript", "capture", "conversation")
+    }
     if len(files["transcript"]) != 1 or len(files["capture"]) != 1:
         raise UsageError(
             f"{cell.key} cannot be exported: it has {len(files['capture'])} captures, and a copy plays one"
@@ -86,6 +89,9 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
         (target / "broker" / ".env").write_text(f"IOTYET_IMAGE={line.image}\n", encoding="utf-8")
         (target / "conversation.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         shutil.copyfile(replay.__file__, target / "replay.py")
+        packets = [path for path in files["conversation"] if path.is_file()]
+        for path in packets:
+            shutil.copyfile(path, target / "conversation.txt")
         (target / "README.md").write_text(
             _README.format(
                 cell=cell.key,
@@ -98,6 +104,7 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
                 version=crate.version,
                 crate=crate.name,
                 port=port,
+                packets=" What was sent is in `conversation.txt`, as tshark reads it." if packets else "",
             ),
             encoding="utf-8",
         )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from harness.errors import Unavailable
-from harness.model import CellResult, Dialect
+from harness.errors import HarnessFault, Unavailable
+from harness.model import Attempt, CellResult, Dialect, Evidence
 from harness.oracle import amqp, coap, codecs, kafka, mqtt, peers, zmtp
 from harness.oracle.captures import Conversation, Datagram, Half, Recording, read
+from harness.oracle.conversation import conversation
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
-from harness.oracle.tshark import Doubt, examine
+from harness.oracle.tshark import Doubt, Examination, examine
 from harness.oracle.websocket import unwrap
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
@@ -49,6 +51,7 @@ class _Notes:
     findings: list[Finding] = field(default_factory=list)
     #: Client identifiers of MQTT connections, whose broker's log is then read.
     clients: set[str] = field(default_factory=set)
+    recordings: dict[str, Recording] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
         """Note a finding; of the same kind in the same file only the number grows."""
@@ -71,23 +74,27 @@ class _Notes:
 
 
 def judge_run(folder: Path, cells: Iterable[CellResult], say: Callable[[str], None]) -> OracleRecord:
-    """What every source says of what was sent in a run.
+    """What every source says of what was sent in a run; writes beside the evidence what tshark reads there.
 
     Args:
         folder: of the run.
         cells: that were measured.
         say: told where a source cannot be had.
+
+    Raises:
+        HarnessFault: that cannot be written.
     """
     measured = list(cells)
     sources = {"rules": str(len(RULES)), **{name: version(name) for name in sorted(set(_CODECS.values()))}}
     captures = [file for cell in measured if _speaks(cell) for file in _evidence(cell, "capture")]
-    doubts: dict[str, list[Doubt]] = {}
+    examined = Examination("")
     try:
-        sources["tshark"], doubts = examine(folder, captures, say)
+        examined = examine(folder, captures, say)
+        sources["tshark"] = examined.version
     except Unavailable as error:
         sources["tshark"] = f"unavailable: {error.observed}"
         say(f"oracle: tshark is unavailable: {error.observed}")
-    return OracleRecord(sources, tuple(_judge(folder, cell, doubts) for cell in measured if _speaks(cell)))
+    return OracleRecord(sources, tuple(_judge(folder, cell, examined) for cell in measured if _speaks(cell)))
 
 
 def _speaks(cell: CellResult) -> bool:
@@ -95,17 +102,22 @@ def _speaks(cell: CellResult) -> bool:
 
 
 def _evidence(cell: CellResult, kind: str) -> Iterator[str]:
-    """Files of the crate's own attempts; the control's have another kind."""
     for attempt in cell.attempts:
-        yield from (item.path for item in attempt.evidence if item.kind == kind)
+        yield from _files(attempt, kind)
 
 
-def _judge(folder: Path, cell: CellResult, doubts: dict[str, list[Doubt]]) -> WireJudgement:
+def _files(attempt: Attempt, kind: str) -> Iterator[str]:
+    """Files of the crate's own; the control's have another kind."""
+    yield from (item.path for item in attempt.evidence if item.kind == kind)
+
+
+def _judge(folder: Path, cell: CellResult, examined: Examination) -> WireJudgement:
     notes, dialect = _Notes(), cell.key.dialect
     for file in _evidence(cell, "capture"):
         if (folder / file).is_file():
             try:
-                _capture(notes, dialect, folder, file, doubts.get(file, ()))
+                notes.recordings[file] = read(folder / file)
+                _capture(notes, dialect, notes.recordings[file], file, examined.doubts.get(file, ()))
             except Exception as error:  # a bug of ours must cost this judgement, and neither the run nor the crate
                 notes.doubt("rules", file, 0, f"the oracle failed: {type(error).__name__}: {error}")
     for log in _evidence(cell, "broker log"):
@@ -115,11 +127,45 @@ def _judge(folder: Path, cell: CellResult, doubts: dict[str, list[Doubt]]) -> Wi
                 if client in notes.clients:
                     notes.add(Finding("peer", said.rule, said.clause, said.says, log, 0, certain=True))
     findings = _weighed(notes.findings)
-    return WireJudgement(cell.key, _verdict(notes.frames, findings), notes.frames, findings)
+    told = tuple(
+        _conversation(folder, attempt, dialect, notes.recordings, examined, findings) for attempt in cell.attempts
+    )
+    return WireJudgement(cell.key, _verdict(notes.frames, findings), notes.frames, findings, told if any(told) else ())
 
 
-def _capture(notes: _Notes, dialect: Dialect, folder: Path, file: str, doubts: Iterable[Doubt]) -> None:
-    recording = read(folder / file)
+def _conversation(
+    folder: Path,
+    attempt: Attempt,
+    dialect: Dialect,
+    recordings: dict[str, Recording],
+    examined: Examination,
+    findings: Iterable[Finding],
+) -> Evidence | None:
+    """Write what was said in one attempt, beside its folder: what lies in there is what the attempt itself left."""
+    files = [file for file in _files(attempt, "capture") if file in recordings and file in examined.readings]
+    if not files:
+        return None
+    texts = [
+        conversation(
+            PurePosixPath(file).name,
+            recordings[file],
+            _crate(dialect, recordings[file]),
+            examined.readings[file],
+            (finding for finding in findings if finding.file == file),
+        )
+        for file in files
+    ]
+    own = PurePosixPath(files[0]).parent
+    path = own.with_name(f"conversation-{own.name}.txt")
+    data = "\n".join(texts).encode()
+    try:
+        (folder / path).write_bytes(data)
+    except OSError as error:
+        raise HarnessFault(f"{folder / path} cannot be written: {error.strerror}") from error
+    return Evidence("conversation", str(path), hashlib.sha256(data).hexdigest())
+
+
+def _capture(notes: _Notes, dialect: Dialect, recording: Recording, file: str, doubts: Iterable[Doubt]) -> None:
     if recording.port not in _PORTS and recording.port != _HTTP:
         carried = "DTLS, and encrypted" if recording.port == _DTLS else f"port {recording.port}"
         notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
@@ -129,7 +175,7 @@ def _capture(notes: _Notes, dialect: Dialect, folder: Path, file: str, doubts: I
     else:
         _messages(notes, dialect, file, recording.datagrams)
     for found in doubts:
-        if found.end == (recording.crate if dialect in _STREAMS else _end(dialect)):
+        if found.end == _crate(dialect, recording):
             notes.doubt("tshark", file, found.packet, found.says)
 
 
@@ -187,6 +233,11 @@ def _messages(notes: _Notes, dialect: Dialect, file: str, datagrams: Iterable[Da
 def _end(dialect: Dialect) -> str:
     """Which end the crate is where the dialect tells."""
     return "b" if dialect is Dialect.COAP_SERVER else "a"
+
+
+def _crate(dialect: Dialect, recording: Recording) -> str:
+    """Which end of a recording the crate is."""
+    return recording.crate if dialect in _STREAMS else _end(dialect)
 
 
 def _weighed(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -8,13 +8,15 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+from harness.pcapng import SYN
 
 _INTERFACE, _PACKET = 1, 6
-_OPT_NAME = 2
+_OPT_COMMENT, _OPT_NAME = 1, 2
 #: What `harness.capture` and `harness.datagrams` call their interfaces.
 _RELAY = re.compile(rb"relay to port (\d+)(, served by the crate)?")
 _TCP, _UDP = 6, 17
-_SYN = 0x02
 
 
 @dataclass
@@ -53,12 +55,28 @@ class Datagram:
     number: int
 
 
+class Packet(NamedTuple):
+    """One packet, without its bytes. `flags` are TCP's, and 0 of a datagram; `at` is in nanoseconds since 1970."""
+
+    number: int
+    at: int
+    end: str
+    #: The client's address and port, which tell connections apart.
+    client: bytes
+    flags: int
+    #: Bytes of payload.
+    size: int
+    #: What the relay did with it.
+    comment: str
+
+
 @dataclass
 class Recording:
     """One capture. `crate` is the end that the crate was, `port` the canonical one of what was spoken."""
 
     crate: str = "a"
     port: int = 0
+    packets: list[Packet] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
     datagrams: list[Datagram] = field(default_factory=list)
 
@@ -81,42 +99,46 @@ def read(path: Path) -> Recording:
         if kind != _PACKET:
             continue
         number += 1
-        (length,) = struct.unpack_from("<I", body, 12)
-        packet = body[20 : 20 + length]
-        source_port, target_port = struct.unpack_from(">HH", packet, 20)
+        high, low, length = struct.unpack_from("<III", body, 4)
+        data = body[20 : 20 + length]
+        source_port, target_port = struct.unpack_from(">HH", data, 20)
         # Clients have addresses of their own in captures, servers have 127.0.0.1 (see `harness.cells.peer`).
-        end = "b" if bytes(packet[12:16]) == b"\x7f\x00\x00\x01" else "a"
+        end = "b" if bytes(data[12:16]) == b"\x7f\x00\x00\x01" else "a"
+        address, port = (12, 20) if end == "a" else (16, 22)
+        client = bytes(data[address : address + 4]) + bytes(data[port : port + 2])
+        flags, start = (data[33], 40) if data[9] == _TCP else (0, 28)
+        options = body[20 + length + -length % 4 :]
+        comment = _option(options, _OPT_COMMENT).decode("utf-8", "replace") if options else ""
+        recording.packets.append(Packet(number, high << 32 | low, end, client, flags, length - start, comment))
         if (source_port if end == "b" else target_port) != recording.port:
             continue
-        if packet[9] == _UDP:
-            recording.datagrams.append(Datagram(end, bytes(packet[28:]), number))
-        elif packet[9] == _TCP:
-            client = (
-                bytes(packet[12:16]) + bytes(packet[20:22])
-                if end == "a"
-                else bytes(packet[16:20]) + bytes(packet[22:24])
-            )
-            if end == "a" and packet[33] & _SYN:
+        if data[9] == _UDP:
+            recording.datagrams.append(Datagram(end, bytes(data[28:]), number))
+        elif data[9] == _TCP:
+            if end == "a" and flags & SYN:
                 open_now[client] = Conversation()
                 recording.conversations.append(open_now[client])
-            if len(packet) > 40 and client in open_now:
-                (open_now[client].a if end == "a" else open_now[client].b).add(packet[40:], number)
+            if len(data) > 40 and client in open_now:
+                (open_now[client].a if end == "a" else open_now[client].b).add(data[40:], number)
     return recording
 
 
-def packet_blocks(data: bytes, most: int) -> tuple[bytes, list[bytes]]:
-    """What stands before the first packet of a capture, and the blocks of its first `most` packets, as they are."""
+def packet_blocks(data: bytes, first: int, last: int) -> tuple[bytes, list[bytes], int]:
+    """What stands before the first packet of a capture, and the blocks of its first and its last packets, as they are.
+
+    Returns how many packets between them were left out as well.
+    """
     head, packets, offset = b"", [], 0
     for kind, body in _blocks(data):
-        block = data[offset : offset + len(body) + 12]
-        offset += len(block)
+        block = slice(offset, offset + len(body) + 12)
+        offset = block.stop
         if kind == _PACKET:
             packets.append(block)
-            if len(packets) == most:
-                break
         elif not packets:
-            head += block
-    return head, packets
+            head += data[block]
+    left_out = max(0, len(packets) - first - last)
+    kept = packets[:first] + packets[first + left_out :]
+    return head, [data[block] for block in kept], left_out
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, memoryview]]:

@@ -22,9 +22,11 @@ from harness.store import RunInfo
 _LINES, _WIDTH = 15, 240
 #: Characters of what was expected and observed.
 _LONGEST = 2_000
+#: How a line begins that says what is wrong with the packet above it.
+_OBJECTION = re.compile(r" +\^ malformed: ")
 
 
-def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> str:
+def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str = "") -> str:
     """The text; empty where there is nothing to tell the crate's maintainers.
 
     Args:
@@ -32,13 +34,14 @@ def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> str:
         row: the cell's crate.
         cell: whose report.
         excerpt: the end of the transcript, safe to show.
+        conversation: the captures as text, safe to show.
     """
     if not cell.verdict.is_red or row.crate.role is Role.CONTROL:
         return ""
-    return "\n".join(_lines(run, row, cell, excerpt)) + "\n"
+    return "\n".join(_lines(run, row, cell, excerpt, conversation)) + "\n"
 
 
-def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
+def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str) -> Iterable[str]:
     crate, scenario, result = row.crate, cell.scenario, cell.result
     attempt = decisive(result)
     expected = attempt.expected if attempt and attempt.expected else scenario.title
@@ -62,6 +65,16 @@ def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
         tail = [shorten(line, _WIDTH) for line in portable(excerpt).split("\n")[-_LINES:]]
         yield from ("", "The end of the conversation with the program that uses the crate:", "")
         yield from _fenced("\n".join(tail))
+    if conversation:
+        yield from ("", "What was sent, as tshark reads it:", "")
+        yield from _fenced("\n".join(shorten(line, _WIDTH) for line in _telling(conversation)))
+
+
+def _telling(conversation: str) -> list[str]:
+    """The lines that lead to the first malformed frame, else the last ones; nothing in them is the machine's."""
+    lines = conversation.rstrip("\n").split("\n")
+    objected = next((number for number, line in enumerate(lines, 1) if _OBJECTION.match(line)), len(lines))
+    return lines[max(0, objected - _LINES) : objected]
 
 
 def _facts(run: RunInfo, cell: Cell) -> Iterable[str]:

@@ -19,7 +19,7 @@ from harness.report.authors import probe_files
 from harness.report.comparing import diff_context
 from harness.report.contexts import facts, index_context
 from harness.report.guide import guide_context
-from harness.report.pages import cell_context, crate_context, transcript_of
+from harness.report.pages import cell_context, crate_context, evidence_of
 from harness.report.publication import Publication, stale_from
 from harness.report.text import Span
 
@@ -29,7 +29,7 @@ _DOCUMENTS = (
     ("What a cell does and does not mean", "docs/limits.md"),
     ("To dispute a cell or to correct a probe", "docs/for-authors.md"),
 )
-#: Bytes read from a transcript's end; more than its excerpt needs.
+#: Bytes read from the end of what a page quotes: more than a transcript's excerpt needs, and all of most conversations.
 _TAIL = 256 * 1024
 
 
@@ -38,7 +38,7 @@ def pages(matrix: Matrix, evidence: Path, published: Publication) -> Iterator[tu
 
     Args:
         matrix: what to show.
-        evidence: the run's folder, which evidence paths are relative to; only transcripts are read.
+        evidence: the run's folder, which evidence paths are relative to; transcripts and conversations are read.
         published: when the report is made, and where it will be.
     """
     for name in ("style.css", "report.js"):
@@ -56,7 +56,8 @@ def pages(matrix: Matrix, evidence: Path, published: Publication) -> Iterator[tu
             for cell in group.cells:
                 if cell.measured:
                     known = before.get(cell.key)
-                    context = cell_context(matrix, row, group, cell, published, _transcript(cell, evidence), known)
+                    transcript, said = (_quoted(cell, kind, evidence) for kind in ("transcript", "conversation"))
+                    context = cell_context(matrix, row, group, cell, published, transcript, said, known)
                     yield cell_page(row.crate, cell.key), render("cell.html.j2", context)
 
 
@@ -77,16 +78,16 @@ def write(folder: Path, matrix: Matrix, published: Publication) -> None:
         path.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _transcript(cell: Cell, folder: Path) -> str:
-    """The end of the transcript that a cell's page quotes; empty where there is none.
+def _quoted(cell: Cell, kind: str, folder: Path) -> str:
+    """The end of the file that a cell's page quotes; empty where there is none.
 
     It may be gone, because evidence of green cells may be removed.
     """
-    found = transcript_of(cell)
-    if not found or not evidence_href(found[1]):
+    found = evidence_of(cell, kind)
+    if not found or not evidence_href(found[0][1]):
         return ""
     try:
-        with (folder / found[1]).open("rb") as file:
+        with (folder / found[0][1]).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             return file.read().decode("utf-8", "replace")
     except OSError:

@@ -29,7 +29,7 @@ from harness.report.recorded import recorded, untested, upkeep
 from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
-from harness.report.wire import WireLines, wire_lines
+from harness.report.wire import ConversationBlock, WireLines, conversation_block, wire_lines
 from harness.report.words import (
     DIALECTS,
     ROLES,
@@ -153,6 +153,7 @@ class CellPage:
     control_reason: str
     expectation: ExpectationLines | None
     wire: WireLines | None
+    conversation: ConversationBlock | None
     #: The command that measures it again and compares, and the one that only runs its test.
     again: str
     reproduce: str
@@ -204,6 +205,7 @@ def cell_context(
     cell: Cell,
     published: Publication,
     transcript: str = "",
+    conversation: str = "",
     before: Seen | None = None,
 ) -> CellPage:
     """What a cell's page says.
@@ -214,13 +216,14 @@ def cell_context(
         group: what the cell is in there.
         cell: a measured one.
         published: when the report is made, and where it and the source will be.
-        transcript: text of the file that `transcript_of` names; its end is quoted.
+        transcript: text of the file of that kind that `evidence_of` names; its end is quoted.
+        conversation: text of the file of that kind that `evidence_of` names.
         before: the cell in the baseline; null where that has it not, or there is none.
     """
     page = cell_page(row.crate, cell.key)
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
     attempt = decisive(result)
-    link, shown = transcript_of(cell), excerpt(transcript)
+    link, shown = evidence_of(cell, "transcript"), excerpt(transcript)
     return CellPage(
         root=root,
         id=str(key),
@@ -245,20 +248,25 @@ def cell_context(
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
         wire=wire_lines(cell, matrix.sources, root),
+        conversation=conversation_block(
+            cell,
+            matrix.sources,
+            conversation,
+            (evidence_link(*found, root) for kind in ("conversation", "capture") for found in evidence_of(cell, kind)),
+        ),
         again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
         unpublished=bool(row.crate.path),
-        bug=bug_report(matrix.run, row, cell, shown),
+        bug=bug_report(matrix.run, row, cell, shown, visible(conversation)),
         excerpt=shown,
-        transcript=evidence_link(*link, root) if link else None,
+        transcript=evidence_link(*link[0], root) if link else None,
     )
 
 
-def transcript_of(cell: Cell) -> tuple[str, str] | None:
-    """Kind and path of the transcript of the attempt that decided; nothing where it left none."""
+def evidence_of(cell: Cell, kind: str) -> list[tuple[str, str]]:
+    """Kind and path of the files of one kind that the attempt that decided left."""
     attempt = decisive(cell.result)
-    found = [(e.kind, e.path) for e in attempt.evidence if e.kind == "transcript"] if attempt else []
-    return found[0] if found else None
+    return [(e.kind, e.path) for e in attempt.evidence if e.kind == kind] if attempt else []
 
 
 def excerpt(transcript: str) -> str:

@@ -1,4 +1,4 @@
-"""What a cell's page says of the frames that the crate sent."""
+"""What a cell's page says of the frames that the crate sent, and of all that was sent."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.matrix import Cell
+from harness.model import Dialect, Need, Verdict
 from harness.report.addresses import evidence_href
-from harness.report.text import one_line
+from harness.report.evidence import EvidenceLink
+from harness.report.text import one_line, visible
 from harness.wellformed import Finding, WireJudgement, WireVerdict
 
 _SAYS = {
@@ -38,6 +40,44 @@ class WireLines:
     says: str
     findings: tuple[FindingLine, ...]
     sources: str
+
+
+@dataclass(frozen=True)
+class ConversationBlock:
+    """What both ends sent, packet by packet; where `text` is empty, `note` says why."""
+
+    text: str
+    note: str
+    #: True where it is shown without being asked for.
+    is_open: bool
+    files: tuple[EvidenceLink, ...]
+
+
+def conversation_block(
+    cell: Cell, sources: Mapping[str, str], text: str, files: Iterable[EvidenceLink]
+) -> ConversationBlock | None:
+    """The captures of the attempt that decided.
+
+    Null where there is nothing to tell: cells without a capture, and runs that are older than this.
+
+    Args:
+        cell: whose.
+        sources: of the oracle.
+        text: as the oracle wrote it down; empty where it did not, or the file is gone.
+        files: that text and the captures, to be linked.
+    """
+    linked = tuple(files)
+    if cell.wire is None or not linked:
+        return None
+    if text:
+        # In DTLS nobody ends the encryption, and the text itself says so.
+        ended = Need.TLS in cell.scenario.needs and cell.key.dialect not in (Dialect.COAP_CLIENT, Dialect.COAP_SERVER)
+        note = "TLS ended in the relay: this is what was sent inside it." if ended else ""
+        return ConversationBlock(visible(text), note, cell.verdict is not Verdict.PASS, linked)
+    tshark = sources.get("tshark", "")
+    if not tshark.startswith("unavailable"):
+        return None
+    return ConversationBlock("", f"tshark, which reads captures, is {one_line(tshark)}.", False, linked)
 
 
 def wire_lines(cell: Cell, sources: Mapping[str, str], root: str) -> WireLines | None:

@@ -15,6 +15,7 @@ PAGES = {
     "guide": "guide/index.html",
     "crate": "crate/mqtt-one/index.html",
     "cell": "cell/mqtt-one/receives/mosquitto@2.0/index.html",
+    "packets": "cell/mqtt-one/mqtt-5.sends_user_properties/mosquitto@2.0/index.html",
 }
 every_page = pytest.mark.parametrize("address", PAGES.values(), ids=PAGES.keys())
 #: Name -> colour scheme, and whether the system forces its own colours.

@@ -209,6 +209,21 @@ def evidence_of(cell: CellKey, attempt: int) -> tuple[Evidence, ...]:
     return tuple(Evidence(kind, f"{folder}/{name}", digests[kind]) for kind, name in kinds)
 
 
+#: What the oracle wrote down of a capture, here without the care that it takes of what crates send.
+CONVERSATION = f"""\
+capture.pcapng: packets, seconds since the first, who sends
+     1     0.000  crate opens the connection
+     4     0.001  crate MQTT      Connect Command {HOSTILE}
+                 ^ malformed: strings are UTF-8 (MQTT 5.0 [MQTT-3.1.0-1])
+     5     0.002  peer  resets the connection  [cut by the scenario]
+"""
+
+
+def conversation_of(cell: CellKey) -> str:
+    """Where the oracle wrote that of a cell's first attempt."""
+    return f"evidence/{cell}/conversation-1.txt"
+
+
 def _content(cell: CellKey, kind: str) -> bytes:
     """What a file of an attempt says; the broker's log has nothing of some cells."""
     if kind == "broker log" and cell.scenario in ("receives_large_payloads", "notices_a_silent_broker"):
@@ -353,6 +368,7 @@ PUBLISHED = Publication(
 def _oracle() -> OracleRecord:
     """Frames of every verdict: one makes a cell fail that passed, another is in a cell that is red already."""
     broken, red, cut = key("mqtt-one", "sends_user_properties"), key("mqtt-one", "receives"), key("paho", "receives")
+    said = Evidence("conversation", conversation_of(broken), hashlib.sha256(CONVERSATION.encode()).hexdigest())
     clause, file = f"MQTT 5.0 [MQTT-3.1.0-1] {SCRIPT}", evidence_of(broken, 1)[1].path
     rule = Finding("rules", "mqtt.utf-8", clause, f"strings are UTF-8; found: {HOSTILE}", file, 7, True, times=3)
     refused = Finding("peer", "mqtt.refused", clause, "disconnected", evidence_of(red, 1)[0].path, 0, certain=True)
@@ -360,7 +376,7 @@ def _oracle() -> OracleRecord:
     return OracleRecord(
         {"rules": "98", "pika": "1.4.4", "tshark": f"unavailable: {HOSTILE}"},
         (
-            WireJudgement(broken, WireVerdict.MALFORMED, 4, (rule, doubt)),
+            WireJudgement(broken, WireVerdict.MALFORMED, 4, (rule, doubt), (said,)),
             WireJudgement(red, WireVerdict.MALFORMED, 2, (refused,)),
             WireJudgement(cut, WireVerdict.INCONCLUSIVE, 1, (doubt,)),
             WireJudgement(key("mqtt-one", "connects", "0"), WireVerdict.WELL_FORMED, 2),
@@ -385,3 +401,6 @@ def write_evidence(folder: Path) -> None:
                 path = folder / evidence.path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(_content(result.key, evidence.kind))
+    path = folder / conversation_of(key("mqtt-one", "sends_user_properties"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(CONVERSATION, encoding="utf-8")

@@ -58,7 +58,8 @@ def test_cell_with_a_malformed_frame(snapshot: SnapshotAssertion) -> None:
     row = _row("mqtt-one")
     group, cell = _cell(row, lambda cell: cell.key.scenario == "sends_user_properties")
     assert cell.verdict is Verdict.FAIL
-    assert asdict(cell_context(MATRIX, row, group, cell, made_up.PUBLISHED)) == snapshot
+    context = cell_context(MATRIX, row, group, cell, made_up.PUBLISHED, conversation=made_up.CONVERSATION)
+    assert asdict(context) == snapshot
 
 
 def test_flaky_cell(snapshot: SnapshotAssertion) -> None:

@@ -19,9 +19,11 @@ from rich.console import Console
 
 from benchmarks import render
 from harness.matrix import build
-from harness.model import Role, Verdict
+from harness.model import Need, Role, Verdict
 from harness.paths import ROOT
 from harness.report import console, html, junit, markdown, results_json, write
+from harness.report.evidence import EvidenceLink
+from harness.report.wire import conversation_block
 from harness.store import RunFolder
 from tests.golden import made_up
 
@@ -162,6 +164,46 @@ def test_an_empty_log_is_said_and_not_linked(report: Path, scenario: str, said: 
     assert "broker.log" not in page
     other = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
     assert "broker.log" in other
+
+
+def test_a_cells_page_shows_what_was_sent(report: Path) -> None:
+    page = (report / "cell/mqtt-one/mqtt-5.sends_user_properties/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    said = _section(page, "What was sent, packet by packet")
+    assert "<details open>" in said
+    assert "Connect Command &lt;script&gt;" in said
+    assert [Path(link).name for link in re.findall(r'<a href="(.*?)"', said)] == [
+        "conversation-1.txt",
+        "capture.pcapng",
+    ]
+    assert "Connect Command" in _section(page, "Tell its maintainers")
+    cells = json.loads((report / "results.json").read_text())["cells"]
+    assert [e["kind"] for cell in cells for e in cell["evidence"] if "conversation" in e["path"]] == ["conversation"]
+
+
+def test_a_cells_page_says_where_there_was_no_tshark(report: Path) -> None:
+    page = (report / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    said = _section(page, "What was sent, packet by packet")
+    assert "tshark, which reads captures, is unavailable: " in said
+    assert "<details" not in said
+    unjudged = (report / "cell/mqtt-one/receives_large_payloads/mosquitto@2.0/index.html").read_text(encoding="utf-8")
+    assert "packet by packet" not in unjudged
+
+
+@pytest.mark.parametrize(("verdict", "is_open"), [(Verdict.PASS, False), (Verdict.TIMEOUT, True)])
+def test_what_was_sent_is_shown_at_once_where_the_cell_is_red(verdict: Verdict, is_open: bool) -> None:
+    cell = next(cell for cell in MATRIX.cells if cell.wire)
+    cell = replace(cell, result=replace(cell.result, verdict=verdict))
+    block = conversation_block(cell, {}, "it says \x1b[31m", [EvidenceLink("conversation", "a", "a")])
+    assert block is not None
+    assert (block.is_open, block.text, block.note) == (is_open, "it says ", "")
+
+
+def test_of_tls_it_says_where_that_ended() -> None:
+    cell = next(cell for cell in MATRIX.cells if cell.wire)
+    cell = replace(cell, scenario=replace(cell.scenario, needs=(Need.TLS,)))
+    block = conversation_block(cell, {}, "it says", [EvidenceLink("conversation", "a", "a")])
+    assert block is not None
+    assert block.note.startswith("TLS ended in the relay")
 
 
 def test_a_reason_without_a_cell_leads_to_its_source(report: Path) -> None:

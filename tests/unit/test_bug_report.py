@@ -84,3 +84,28 @@ def test_a_reference_client_has_none() -> None:
     cell = row.cells[0]
     red = replace(cell, result=replace(cell.result, verdict=Verdict.FAIL))
     assert bug_report(MATRIX.run, row, red, "") == ""
+
+
+def _with_packets(conversation: str) -> str:
+    row = next(row for row in MATRIX.rows if row.crate.name == "mqtt-one")
+    cell = next(cell for cell in row.cells if cell.key.scenario == "receives")
+    return bug_report(MATRIX.run, row, cell, "", conversation)
+
+
+def test_it_shows_the_last_packets() -> None:
+    lines = [f"{number:>6}     0.000  crate MQTT      number {number}." for number in range(40)]
+    text = _with_packets("\n".join(lines))
+    assert "What was sent, as tshark reads it:" in text
+    assert "number 39." in text
+    assert "number 25." in text
+    assert "number 24." not in text
+    assert "as tshark reads it" not in _text("receives")
+
+
+def test_it_shows_the_packets_up_to_the_malformed_one() -> None:
+    lines = [f"{number:>6}     0.000  crate MQTT      number {number}." for number in range(40)]
+    lines.insert(21, "                 ^ malformed: it is wrong (a clause)")
+    text = _with_packets("\n".join(lines))
+    assert "it is wrong" in text
+    assert "number 20." in text
+    assert "number 21." not in text

@@ -20,6 +20,7 @@ from harness.errors import UsageError
 from harness.export import replay
 from harness.export.conversation import conversation
 from harness.export.folder import export
+from harness.model import Evidence
 from harness.pcapng import Capture, TcpFlow
 from tests.golden import made_up
 
@@ -222,6 +223,12 @@ def test_the_folder_has_all_that_it_needs(tmp_path: Path) -> None:
     evidence = {e.kind: tmp_path / e.path for e in cell.result.attempts[0].evidence}
     evidence["transcript"].write_text(TRANSCRIPT, encoding="utf-8")
     evidence["capture"].write_bytes(_capture(tmp_path, _talk))
+    packets = made_up.conversation_of(cell.key)
+    (tmp_path / packets).write_text("what was sent", encoding="utf-8")
+    said = replace(
+        cell.result.attempts[0], evidence=(*cell.result.attempts[0].evidence, Evidence("conversation", packets, ""))
+    )
+    cell = replace(cell, result=replace(cell.result, attempts=(said,)))
     crate = replace(made_up.CRATES[0], name="mqttc")
     export(cell, crate, made_up.LINES[0], tmp_path, tmp_path / "out")
     out = tmp_path / "out"
@@ -235,7 +242,10 @@ def test_the_folder_has_all_that_it_needs(tmp_path: Path) -> None:
         "probes/mqttc/Cargo.lock",
         "probes/kit/src/lib.rs",
         "probes/netopt-without-tls/Cargo.toml",
+        "conversation.txt",
     } <= files
+    assert (out / "conversation.txt").read_text() == "what was sent"
+    assert "`conversation.txt`" in (out / "README.md").read_text()
     assert (out / "broker" / ".env").read_text(encoding="utf-8") == "IOTYET_IMAGE=eclipse-mosquitto:2.0\n"
     readme = (out / "README.md").read_text(encoding="utf-8")
     assert "- Expected: the payload as it was sent\n" in readme

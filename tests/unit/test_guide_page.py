@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.catalog import load_crates, load_guide_links
@@ -237,7 +237,6 @@ _PARTS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_PARTS, max_size=24).map("".join))
 def test_no_link_is_ever_taken_away_and_a_second_suggestion_changes_nothing(page: str) -> None:
     once = rewritten(page, MATRIX, BASE)

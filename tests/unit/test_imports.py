@@ -77,6 +77,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.brokers.images",
         "harness.commands",
         "harness.paths",
+        "harness.pcapng",
         "harness.wellformed",
     ),
     "harness.standing": ("harness.model", "harness.wellformed"),

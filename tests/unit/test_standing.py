@@ -111,3 +111,14 @@ def test_of_a_version_that_nobody_looked_at_nothing_is_expected(role: Role, chan
     plan = Plan((replace(CRATE, role=role),), (), (SCENARIO,), (PlannedCell(KEY, True, "node"),))
     matrix = build(RUN, plan, [result], OracleRecord({}, (_wire(WireVerdict.MALFORMED),)))
     assert matrix.cells[0].result.change is change
+
+
+def test_what_the_oracle_wrote_down_is_evidence_of_its_attempt() -> None:
+    said = Evidence("conversation", "e/conversation-2.txt", "")
+    result, _ = _judged(Verdict.PASS, replace(_wire(WireVerdict.MALFORMED), conversations=(None, said)))
+    assert [[item.kind for item in attempt.evidence] for attempt in result.attempts] == [
+        ["capture"], ["capture", "conversation"],
+    ]  # fmt: skip
+    # An older judgement of a cell that was measured again.
+    result, _ = _judged(Verdict.PASS, replace(_wire(WireVerdict.WELL_FORMED), conversations=(said,)))
+    assert [len(attempt.evidence) for attempt in result.attempts] == [2, 1]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pika import frame, spec
 from websockets.frames import Frame, Opcode
 
-from harness.errors import Unavailable
+from harness.errors import HarnessFault, Unavailable
 from harness.model import Attempt, CellKey, CellResult, Dialect, Evidence, Verdict
 from harness.oracle import batch, codecs
 from harness.oracle.captures import packet_blocks, read
-from harness.oracle.tshark import Doubt
+from harness.oracle.tshark import Doubt, Examination, Reading
 from harness.pcapng import Capture, TcpFlow, UdpFlow
 from harness.wellformed import OracleRecord, WireJudgement, WireVerdict
 from tests.unit.oracle import amqp_mutants, coap_mutants, mqtt_mutants, zmtp_mutants
@@ -23,7 +25,7 @@ PING = mqtt_mutants.packet(0xC0)
 EMPTY_SUBSCRIBE = mqtt_mutants.packet(0x82, b"\0\7")
 
 
-def _no_tshark(*_: object) -> tuple[str, dict[str, list[Doubt]]]:
+def _no_tshark(*_: object) -> Examination:
     raise Unavailable("there is none in this test")
 
 
@@ -163,7 +165,7 @@ def test_datagrams_are_judged_by_role(tmp_path: Path, dialect: Dialect, own: str
 def test_two_codecs_that_agree_are_certain_and_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _record(tmp_path / "wire.pcapng", 5672, ("a", amqp_mutants.OPENING), ("a", frame.Heartbeat().marshal()))
     doubts = {"wire.pcapng": [Doubt(5, "a", "Malformed Packet"), Doubt(4, "b", "the broker's")]}
-    monkeypatch.setattr(batch, "examine", lambda *_: ("4.4.0", doubts))
+    monkeypatch.setattr(batch, "examine", lambda *_: Examination("4.4.0", doubts))
     judgement = _judge(tmp_path, Dialect.AMQP_0_9_1)
     assert [(f.source, f.packet, f.certain) for f in judgement.findings] == [("tshark", 5, False)]
     assert judgement.verdict is WireVerdict.INCONCLUSIVE
@@ -221,6 +223,55 @@ def test_a_torn_capture_is_read_to_its_last_whole_packet(tmp_path: Path) -> None
     for end in range(0, len(whole), 7):
         file.write_bytes(whole[:end])
         assert sum(len(conversation.a.data) for conversation in read(file).conversations) <= len(mqtt_mutants.OLD) + 2
-    head, packets = packet_blocks(whole, 2)
-    assert whole.startswith(head + b"".join(packets))
-    assert len(packets) == 2
+
+
+def test_the_beginning_and_the_end_of_a_capture_are_taken_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "wire.pcapng"
+    _record(file, 1883, *[("a", PING)] * 6)
+    whole = file.read_bytes()
+    every = packet_blocks(whole, 10, 0)
+    assert (len(every[1]), every[2]) == (10, 0)
+    assert whole == every[0] + b"".join(every[1])
+    for first, last, left_out in ((2, 0, 8), (2, 3, 5), (7, 3, 0), (7, 9, 0)):
+        head, packets, missing = packet_blocks(whole, first, last)
+        assert (head, missing) == (every[0], left_out)
+        assert packets == every[1][:first] + every[1][first + left_out :]
+
+
+def test_what_tshark_reads_is_evidence_of_each_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in "12":
+        (tmp_path / "e" / number).mkdir(parents=True)
+        _record(tmp_path / "e" / number / "wire.pcapng", 1883, ("a", mqtt_mutants.OLD + EMPTY_SUBSCRIBE))
+    readings = {f"e/{number}/wire.pcapng": {4: Reading("MQTT", f"in attempt {number}")} for number in "12"}
+    monkeypatch.setattr(batch, "examine", lambda *_: Examination("4.4.0", {}, readings))
+    cell = _cell(Dialect.MQTT_3_1_1)
+    found = [(Evidence("capture", f"e/{number}/wire.pcapng", ""),) for number in "12"]
+    attempts = tuple(replace(cell.attempts[0], evidence=evidence) for evidence in (*found, ()))
+    (judgement,) = batch.judge_run(tmp_path, [replace(cell, attempts=attempts)], lambda text: None).cells
+    assert [said and said.path for said in judgement.conversations] == [
+        "e/conversation-1.txt", "e/conversation-2.txt", None,
+    ]  # fmt: skip
+    for number, said in zip("12", judgement.conversations, strict=False):
+        assert said is not None
+        data = (tmp_path / said.path).read_bytes()
+        assert said.sha256 == hashlib.sha256(data).hexdigest()
+        assert f"in attempt {number}" in data.decode()
+    assert "^ malformed: " in (tmp_path / "e/conversation-1.txt").read_text()
+
+
+def test_without_tshark_nothing_is_written_down(tmp_path: Path) -> None:
+    (tmp_path / "e" / "1").mkdir(parents=True)
+    _record(tmp_path / "e" / "1" / "wire.pcapng", 1883, ("a", mqtt_mutants.OLD))
+    assert _judge(tmp_path, Dialect.MQTT_3_1_1, [("capture", "e/1/wire.pcapng")]).conversations == ()
+    assert not list(tmp_path.rglob("*.txt"))
+
+
+def test_a_conversation_that_cannot_be_written_is_a_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "e" / "1").mkdir(parents=True)
+    (tmp_path / "e" / "conversation-1.txt").mkdir()
+    _record(tmp_path / "e" / "1" / "wire.pcapng", 1883, ("a", mqtt_mutants.OLD))
+    monkeypatch.setattr(batch, "examine", lambda *_: Examination("4.4.0", {}, {"e/1/wire.pcapng": {}}))
+    with pytest.raises(HarnessFault, match=r"conversation-1.txt cannot be written"):
+        _judge(tmp_path, Dialect.MQTT_3_1_1, [("capture", "e/1/wire.pcapng")])
