@@ -24,7 +24,7 @@ _LINES, _WIDTH = 15, 240
 _LONGEST = 2_000
 
 
-def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> str:
+def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str, permalink: str = "") -> str:
     """The text; empty where there is nothing to tell the crate's maintainers.
 
     Args:
@@ -32,13 +32,14 @@ def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> str:
         row: the cell's crate.
         cell: whose report.
         excerpt: the end of the transcript, safe to show.
+        permalink: address of the cell's page that stays; empty where that is not known.
     """
     if not cell.verdict.is_red or row.crate.role is Role.CONTROL:
         return ""
-    return "\n".join(_lines(run, row, cell, excerpt)) + "\n"
+    return "\n".join(_lines(run, row, cell, excerpt, permalink)) + "\n"
 
 
-def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
+def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str, permalink: str) -> Iterable[str]:
     crate, scenario, result = row.crate, cell.scenario, cell.result
     attempt = decisive(result)
     expected = attempt.expected if attempt and attempt.expected else scenario.title
@@ -56,6 +57,8 @@ def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str) -> Iterable[str]:
             yield from ("", f"Known upstream: {one_line(known.issue)}")
     yield from ("", "**Seen with**", "")
     yield from (f"- {fact}" for fact in _facts(run, cell))
+    if permalink:
+        yield from ("", f"All of it: <{permalink}>")
     command = again(crate, cell.key) or result.reproduce
     if command:
         yield from ("", "**To see it again**, in a checkout of iotyet:", "", *_fenced(visible(command)))

@@ -84,22 +84,24 @@ class _Book:
         for name in ("style.css", "report.js"):
             yield name, (_TEMPLATES / name).read_text(encoding="utf-8")
         matrix = self.matrix
-        yield "index.html", self._render("index.html.j2", index_context(matrix))
+        yield "index.html", self._render("index.html.j2", "index.html", index_context(matrix))
         if matrix.baseline is not None:
-            yield DIFF_PAGE, self._render("diff.html.j2", diff_context(matrix, matrix.baseline))
-        yield GUIDE_PAGE, self._render("guide.html.j2", guide_context(matrix))
+            yield DIFF_PAGE, self._render("diff.html.j2", DIFF_PAGE, diff_context(matrix, matrix.baseline))
+        yield GUIDE_PAGE, self._render("guide.html.j2", GUIDE_PAGE, guide_context(matrix))
 
     def of_crate(self, row: Row) -> Iterator[tuple[str, str]]:
         """A crate's page, its probe and its cells."""
         matrix = self.matrix
         yield from probe_files(matrix, row.crate)
-        yield crate_page(row.crate.handle), self._render("crate.html.j2", crate_context(matrix, row, self._published))
+        page = crate_page(row.crate.handle)
+        yield page, self._render("crate.html.j2", page, crate_context(matrix, row, self._published))
         for group in row.groups:
             for cell in group.cells:
                 if cell.measured:
                     said, known = _transcript(cell, self.folder), self._before.get(cell.key)
                     context = cell_context(matrix, row, group, cell, self._published, said, known)
-                    yield cell_page(row.crate, cell.key), self._render("cell.html.j2", context)
+                    page = cell_page(row.crate, cell.key)
+                    yield page, self._render("cell.html.j2", page, context)
 
 
 def _put_crates(book: _Book) -> Iterator[str]:
@@ -163,8 +165,8 @@ def _transcript(cell: Cell, folder: Path) -> str:
         return ""
 
 
-def _renderer(matrix: Matrix, published: Publication) -> Callable[[str, Any], str]:
-    """What puts a context into a template; what all pages of a run share is made once."""
+def _renderer(matrix: Matrix, published: Publication) -> Callable[[str, str, Any], str]:
+    """What puts the context of the page at an address into a template; what all pages of a run share is made once."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -183,8 +185,10 @@ def _renderer(matrix: Matrix, published: Publication) -> Callable[[str, Any], st
     environment.globals["stale"] = published.is_stale(matrix.run)
     environment.globals["stale_from"] = stale_from(matrix.run)
 
-    def render(name: str, context: Any) -> str:
+    permalink = published.permalink(matrix.run)
+
+    def render(name: str, page: str, context: Any) -> str:
         # One level only: the parts stay objects with typed fields.
-        return environment.get_template(name).render(vars(context))
+        return environment.get_template(name).render(vars(context), permalink=permalink and permalink + page)
 
     return render

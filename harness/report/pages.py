@@ -208,7 +208,7 @@ def cell_context(
     page = cell_page(row.crate, cell.key)
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
     attempt = decisive(result)
-    link, shown = transcript_of(cell), excerpt(transcript)
+    link, shown, permalink = transcript_of(cell), excerpt(transcript), published.permalink(matrix.run)
     return CellPage(
         root=root,
         id=str(key),
@@ -235,7 +235,7 @@ def cell_context(
         wire=wire_lines(cell, matrix.sources, root),
         again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
-        bug=bug_report(matrix.run, row, cell, shown),
+        bug=bug_report(matrix.run, row, cell, shown, permalink and permalink + page),
         excerpt=shown,
         transcript=evidence_link(*link, root) if link else None,
     )
