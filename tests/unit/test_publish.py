@@ -24,9 +24,10 @@ FILES = (
     "cells.jsonl",
     "crate/one/index.html",
     "cell/one/receives/mosquitto@2.0/index.html",
+    "cell/one/publishes/mosquitto@2.0/index.html",
     "evidence/one/1/capture.pcapng",
 )
-CELL, CRATE = FILES[5], FILES[4]
+CRATE, GREEN, RED, EVIDENCE = FILES[4:]
 
 
 @pytest.fixture
@@ -41,9 +42,13 @@ def _site(folder: Path, run: str) -> Path:
     for name in FILES:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{name} of {run}", encoding="utf-8")
+        file.write_text(_text(name, run), encoding="utf-8")
     (folder / "run.json").write_text(json.dumps({"id": run}), encoding="utf-8")
     return folder
+
+
+def _text(name: str, run: str) -> str:
+    return f"{name} of {run}" + (' <h2 id="bug">' if name == RED else "")
 
 
 def _publish(site: Path, remote: Path, path: str = "") -> subprocess.CompletedProcess[str]:
@@ -64,7 +69,7 @@ def _git(remote: Path, *argv: str) -> str:
 def _kept(site: Path, run: str) -> set[str]:
     root = site / "run" / run
     found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    assert all((root / name).read_text(encoding="utf-8") == f"{name} of {run}" for name in found)
+    assert all((root / name).read_text(encoding="utf-8") == _text(name, run) for name in found)
     return found
 
 
@@ -73,10 +78,10 @@ def test_a_later_report_leaves_the_pages_of_an_earlier_one(tmp_path: Path, remot
         site = _site(tmp_path / run, run)
         ran = _publish(site, remote)
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    pages = {*FILES} - {"cells.jsonl", FILES[6]}
+    pages = {*FILES} - {"cells.jsonl", EVIDENCE}
     assert _kept(site, "20260101-1") == _kept(site, "20260102-2") == pages
     # The report itself is as it was, with its evidence.
-    assert all((site / name).read_text(encoding="utf-8") == f"{name} of 20260102-2" for name in FILES)
+    assert all((site / name).read_text(encoding="utf-8") == _text(name, "20260102-2") for name in FILES)
     listed = (site / "run" / "index.html").read_text(encoding="utf-8")
     assert listed.index('href="20260102-2/index.html"') < listed.index('href="20260101-1/index.html"')
     assert f'href="{URL}/run/index.html"' in (site / "404.html").read_text(encoding="utf-8")
@@ -109,26 +114,26 @@ def test_publishing_a_run_again_replaces_it(tmp_path: Path, remote: Path) -> Non
 
 
 def test_what_is_kept_is_bounded(tmp_path: Path, remote: Path) -> None:
-    runs = [f"202601{day:02}-1" for day in range(1, 8)]
-    for run in runs[:6]:
+    runs = [f"202601{day:02}-1" for day in range(1, 6)]
+    for run in runs[:4]:
         site = _site(tmp_path / run, run)
         assert _publish(site, remote).returncode == 0
-    # 45 older ones, as if they had been published before.
+    # 37 older ones, as if they had been published before.
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", "--branch", "results", remote, clone], check=True)
-    older = [f"2025{number:04}-1" for number in range(45)]
+    older = [f"2025{number:04}-1" for number in range(37)]
     for run in older:
         shutil.copy(clone / "brief" / f"{runs[0]}.tar.xz", clone / "brief" / f"{run}.tar.xz")
     _git(clone, "add", ".")
     _git(clone, "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "-qm", "older")
     _git(clone, "push", "-q")
-    site = _site(tmp_path / runs[6], runs[6])
+    site = _site(tmp_path / runs[4], runs[4])
     assert _publish(site, remote).returncode == 0
     found = sorted(path.name for path in (site / "run").iterdir() if path.is_dir())
     assert found == [*older[2:], *runs], "the two oldest have gone"
-    assert all(CELL in _kept(site, run) for run in runs[2:])
+    assert all(GREEN in _kept(site, run) for run in runs[2:])
     for run in runs[:2]:
-        assert _kept(site, run) == {"index.html", CRATE}
+        assert _kept(site, run) == {"index.html", CRATE, RED}
     assert _git(remote, "rev-list", "--count", "results") == "1"
 
 
