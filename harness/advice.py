@@ -6,6 +6,7 @@ dependencies a crate has and how old it is decide nothing.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -102,12 +103,12 @@ class Case:
     outdated: tuple[Cell, ...]
     advisories: Advisories
 
-    @property
+    @functools.cached_property
     def required(self) -> tuple[Cell, ...]:
         """Core cells of what every crate is expected to do, and of security."""
         return tuple(cell for cell in self.maintained if _is_required(cell))
 
-    @property
+    @functools.cached_property
     def further(self) -> tuple[Cell, ...]:
         """The others."""
         return tuple(cell for cell in self.maintained if not _is_required(cell))

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from harness.catalog import load_crates, load_guide_links
-from harness.cli.group import FORMAT, cli, matrix_of, say
+from harness.cli.group import FORMAT, cli, matrix_of, published, say
 from harness.errors import UsageError
 from harness.guide.check import check
 from harness.guide.links import is_html, links_of
@@ -55,7 +55,12 @@ def check_page(page: Path, form: str) -> int:
 
 @guide.command("suggest")
 @_PAGE
-@click.option("--base-url", default="", metavar="URL", help="Where the run's report is published; every line cites it.")
+@click.option(
+    "--base-url",
+    default="",
+    metavar="URL",
+    help="Where reports are published; each line cites a page of this run there, which stays.",
+)
 @click.option(
     "--run",
     "run_folder",
@@ -65,6 +70,8 @@ def check_page(page: Path, form: str) -> int:
 )
 def suggest_patch(page: Path, base_url: str, run_folder: Path | None) -> int:
     """Print a patch for the guide's Markdown: advice, successors, the best crates first. It takes no link away.
+
+    Each line cites the run's page below URL/run/, where published reports stay: name a run that was published.
 
     Exits with 0 where there is nothing to say and 1 where there is a patch.
 
@@ -83,7 +90,7 @@ def suggest_patch(page: Path, base_url: str, run_folder: Path | None) -> int:
     built = matrix_of(folder)
     say(f"as run {built.run.id} of the profile {built.run.profile} has it")
     name = page.name if page.is_absolute() or ".." in page.parts else page.as_posix()
-    patch = suggest(name, text, built, base_url)
+    patch = suggest(name, text, built, published(base_url, "").permalink(built.run))
     click.echo(patch, nl=False)
     return EXIT_DIFFERS if patch else EXIT_OK
 

@@ -50,7 +50,7 @@ def write(folder: RunFolder, matrix: Matrix, published: Publication | None = Non
         HarnessFault: a file cannot be written, or two pages would have the same address.
     """
     made = published or Publication(datetime.datetime.now(datetime.UTC).date())
-    with _without_collector():
+    with without_collector():
         for name, write_format in FORMATS:
             try:
                 write_format(folder.path, matrix, made)
@@ -60,7 +60,7 @@ def write(folder: RunFolder, matrix: Matrix, published: Publication | None = Non
 
 
 @contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """A report makes hundreds of thousands of objects and hardly a cycle: looking for cycles takes half of the time."""
     enabled = gc.isenabled()
     gc.disable()

@@ -6,6 +6,9 @@ diff/index.html
 crate/<name>/index.html        <name>@<version> where that is not the catalogue's version
 badge/<name>.svg, .json         the same
 cell/<name>/<scenario>[-params]/<broker line, or `build`>/index.html
+
+A published site has its newest report there, and every report that it keeps, this one too, below run/<run's id>/
+(`.ci/publish`).
 """
 
 from __future__ import annotations
@@ -60,6 +63,11 @@ def cell_page(crate: Crate, key: CellKey) -> str:
     name = f"{scenario}-{key.params}" if key.params else scenario
     peer = "build" if key.peer == NO_PEER else key.peer
     return f"cell/{slug(crate.handle)}/{slug(name)}/{slug(peer)}/index.html"
+
+
+def run_root(run_id: str) -> str:
+    """The folder of a run's report in a published site, where it stays when a newer one is published."""
+    return f"run/{slug(run_id)}/"
 
 
 def anchor(text: str) -> str:

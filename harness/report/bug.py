@@ -26,7 +26,7 @@ _LONGEST = 2_000
 _OBJECTION = re.compile(r" +\^ malformed: ")
 
 
-def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str = "") -> str:
+def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str = "", permalink: str = "") -> str:
     """The text; empty where there is nothing to tell the crate's maintainers.
 
     Args:
@@ -35,13 +35,14 @@ def bug_report(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: s
         cell: whose report.
         excerpt: the end of the transcript, safe to show.
         conversation: the captures as text, safe to show.
+        permalink: address of the cell's page that stays; empty where that is not known.
     """
     if not cell.verdict.is_red or row.crate.role is Role.CONTROL:
         return ""
-    return "\n".join(_lines(run, row, cell, excerpt, conversation)) + "\n"
+    return "\n".join(_lines(run, row, cell, excerpt, conversation, permalink)) + "\n"
 
 
-def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str) -> Iterable[str]:
+def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str, permalink: str) -> Iterable[str]:
     crate, scenario, result = row.crate, cell.scenario, cell.result
     attempt = decisive(result)
     expected = attempt.expected if attempt and attempt.expected else scenario.title
@@ -59,6 +60,8 @@ def _lines(run: RunInfo, row: Row, cell: Cell, excerpt: str, conversation: str) 
             yield from ("", f"Known upstream: {one_line(known.issue)}")
     yield from ("", "**Seen with**", "")
     yield from (f"- {fact}" for fact in _facts(run, cell))
+    if permalink:
+        yield from ("", f"All of it: <{permalink}>")
     where = "in a checkout of iotyet" + (", where DIR has the crate's source" if crate.path else "")
     yield from ("", f"**To see it again**, {where}:", "", *_fenced(visible(again(crate, cell.key))))
     if excerpt:

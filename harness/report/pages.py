@@ -224,6 +224,7 @@ def cell_context(
     root, result, scenario, key = to_root(page), cell.result, cell.scenario, cell.key
     attempt = decisive(result)
     link, shown = evidence_of(cell, "transcript"), excerpt(transcript)
+    permalink = published.permalink(matrix.run)
     return CellPage(
         root=root,
         id=str(key),
@@ -257,7 +258,7 @@ def cell_context(
         again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
         unpublished=bool(row.crate.path),
-        bug=bug_report(matrix.run, row, cell, shown, visible(conversation)),
+        bug=bug_report(matrix.run, row, cell, shown, visible(conversation), permalink and permalink + page),
         excerpt=shown,
         transcript=evidence_link(*link[0], root) if link else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
+from harness.report.addresses import run_root
 from harness.store import RunInfo
 
 #: Days after which what was measured no longer says what to use: crates and brokers have new releases by then.
@@ -29,6 +30,10 @@ class Publication:
     def base(self) -> str:
         """What the address of each page begins with."""
         return f"{self.base_url.rstrip('/')}/" if self.base_url else UNKNOWN_BASE
+
+    def permalink(self, run: RunInfo) -> str:
+        """What the address of each page begins with that stays as it is; empty where no address is known."""
+        return self.base + run_root(run.id) if self.base_url else ""
 
     def source(self, path: str) -> str:
         """The address of a file of this project's source; empty where that is not known."""

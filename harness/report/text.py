@@ -49,6 +49,8 @@ def _escape(character: str) -> str:
 
 def one_line(text: str, limit: int = 300) -> str:
     """`visible` text on one line of at most `limit` characters."""
+    if len(text) <= limit and text.isprintable() and "  " not in text and text == text.strip():
+        return str(text)  # it is one already, or a word of an enumeration
     return shorten(" ".join(visible(text).split()), limit)
 
 

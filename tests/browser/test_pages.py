@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 PAGES = {
     "index": "index.html",
     "guide": "guide/index.html",
+    "diff": "diff/index.html",
     "crate": "crate/mqtt-one/index.html",
     "cell": "cell/mqtt-one/receives/mosquitto@2.0/index.html",
     "packets": "cell/mqtt-one/mqtt-5.sends_user_properties/mosquitto@2.0/index.html",

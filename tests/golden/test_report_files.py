@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import render
+from harness.errors import HarnessFault
 from harness.matrix import build
 from harness.model import Need, Role, Verdict
 from harness.paths import ROOT
@@ -252,6 +253,24 @@ def test_index_of_two_hundred_crates_is_small_too() -> None:
         for address, text in itertools.islice(html.pages(matrix, Path("none"), made_up.PUBLISHED), 3)
     }
     assert found["index.html"] + found["style.css"] <= 300_000
+
+
+def test_several_processes_write_the_same_pages(report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up.write_evidence(tmp_path)
+    monkeypatch.setattr(html, "_MANY", 1)
+    write(RunFolder(tmp_path), MATRIX, made_up.PUBLISHED)
+    one, several = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (report, tmp_path)
+    )
+    assert one == several
+
+
+def test_a_page_that_another_process_cannot_write_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cell").write_text("in the way", encoding="utf-8")
+    monkeypatch.setattr(html, "_MANY", 1)
+    with pytest.raises(HarnessFault, match=r"index\.html cannot be written: Not a directory"):
+        write(RunFolder(tmp_path), MATRIX, made_up.PUBLISHED)
 
 
 def test_schema_is_in_sync_and_valid(report: Path) -> None:

@@ -112,14 +112,32 @@ def test_a_red_report_is_published_and_the_job_is_red() -> None:
     last = report["steps"][-1]
     # Without a status function in the condition, a job is skipped where one that it needs has failed.
     assert publish["needs"] == "report"
-    assert "!cancelled() && needs.report.outputs.pages != '' &&" in publish["if"]
-    assert report["outputs"]["pages"] == "${{ steps.pages.outputs.artifact_id }}"
-    assert by_id["merge"] < by_id["pages"] < len(report["steps"]) - 1
-    assert "actions/upload-pages-artifact@" in report["steps"][by_id["pages"]]["uses"]
+    assert "!cancelled() && needs.report.outputs.site != '' &&" in publish["if"]
+    assert report["outputs"]["site"] == "${{ steps.site.outputs.artifact-id }}"
+    assert by_id["merge"] < by_id["site"] < len(report["steps"]) - 1
+    assert "actions/upload-artifact@" in report["steps"][by_id["site"]]["uses"]
     assert last["env"]["CODE"] == "${{ steps.merge.outputs.code }}"
     assert ".ci/report " in report["steps"][by_id["merge"]]["run"]
     for code in (0, 1, 3):
         assert subprocess.run(["bash", "-ec", last["run"]], env={"CODE": str(code)}, timeout=60).returncode == code
+
+
+def test_addresses_are_kept_before_pages_are_public() -> None:
+    publish = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["publish"]
+    said = [step.get("run", "") + step.get("uses", "") for step in publish["steps"]]
+    download, keep, upload, deploy = (
+        next(number for number, text in enumerate(said) if name in text)
+        for name in (
+            "actions/download-artifact@",
+            ".ci/publish site ",
+            "actions/upload-pages-artifact@",
+            "deploy-pages@",
+        )
+    )
+    assert download < keep < upload < deploy
+    assert publish["permissions"]["contents"] == "write"
+    used = publish["steps"][download]["with"]
+    assert used == {"name": "site", "path": "site"}
 
 
 @pytest.mark.parametrize("code", [0, 1, 3])

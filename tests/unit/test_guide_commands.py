@@ -14,7 +14,8 @@ from harness.store import RunFolder, encode_cell
 from tests.command_line import CommandLine, command_line
 from tests.golden import made_up
 
-BASE = "--base-url=https://example.org/run/7"
+ADDRESS = "https://example.org/matrix"
+BASE = f"--base-url={ADDRESS}"
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_patch_is_exit_1_and_the_page_with_it_is_exit_0(iotyet: CommandLine, p
     assert f"as run {made_up.RUN.id} of the profile default has it" in err
     assert "\n+- Mqtt One (mqtt-one 1.2.3): **retired**" in patch
     # The newest whole run, and not one that measured a part or was interrupted.
-    assert "[measured 2026-11-22]" in patch
+    assert f"[measured 2026-11-22]({ADDRESS}/run/{made_up.RUN.id}/crate/mqtt-one/index.html#advice)" in patch
     added = [line[1:] for line in patch.splitlines()[3:] if line[0] in "+ "]
     page.write_text("\n".join(added) + "\n", encoding="utf-8")
     assert iotyet("guide", "suggest", str(page), BASE, "--run", str(tmp_path / "reports" / "runs" / "1"))[:2] == (0, "")
