@@ -68,6 +68,7 @@ CASES = [
     Case("requeues-instead-of-rejecting", "rejects_and_requeues", "the next message, not the rejected"),
     Case("never-redelivered", "rejects_and_requeues", "the message again, marked as redelivered"),
     Case("forgets-multiple", "requeues_several_at_once", "1 messages are ready in the queue, not 2"),
+    Case("commits-at-once", "acknowledges_in_a_transaction", "come back when .*; observed 0 messages are ready"),
     Case("requeues-instead-of-rejecting", "dead_letters_what_it_rejects", "0 messages are ready in the queue, not 1"),
     Case("ignores-prefetch", "limits_what_it_is_sent", "still in the queue; observed 0 messages are"),
     Case("delivers-twice", "limits_what_it_is_sent", "the first two messages"),
