@@ -13,7 +13,7 @@ from harness.bench import Bench
 from harness.catalog import load_crates, load_lines
 from harness.cells import broker, peer
 from harness.model import Dialect, Level, Role, Verdict
-from harness.peers.amqp import Stage
+from harness.peers.amqp import Confirm, Stage
 from harness.scenario import scenario_of
 from tests.saboteurs.amqp_clients import CLIENTS
 from tests.saboteurs.cast import Case, expect_caught, saboteur, scenarios_of
@@ -26,6 +26,9 @@ TIMEOUT = Verdict.TIMEOUT
 
 _TOPIC = {"kind": "topic", "pattern": "sensor.*", "hit": "sensor.heat", "miss": "red"}
 _BYTES = {"body": bytes(range(256))}
+_CONFIRMS = "tells_which_messages_a_confirm_is_about"
+_AT_ONCE = {"confirms": [Confirm(5, multiple=True)], "outcomes": "yyyyy"}
+_OUT_OF_ORDER = {"confirms": [Confirm(3, accepted=False), Confirm(1), Confirm(2)], "outcomes": "yyn"}
 
 CASES = [
     # connecting and leaving
@@ -117,6 +120,15 @@ CASES = [
     Case("confirms-before-the-broker-did", "reports_no_confirm_for_a_full_queue", "reported success"),
     Case("keeps-to-itself", "hands_an_unroutable_message_back", "comes back; observed nothing", {"confirming": False}),
     Case("commits-at-once", "publishes_in_a_transaction", "the committed message alone arrives"),
+    Case(
+        "confirms-before-the-broker-did",
+        "publishes_on_before_the_confirms",
+        "in the queue by then; observed 0 messages",
+    ),
+    Case("takes-confirms-in-order", _CONFIRMS, "observed refused, confirmed, confirmed", _OUT_OF_ORDER),
+    Case("awaits-each-confirm-alone", _CONFIRMS, "no answer to publish_all", _AT_ONCE, verdict=TIMEOUT, slow=True),
+    Case("forgets-who-asked", "answers_where_it_consumes", "correlation_id = 'c-0'.*; observed the consumer got"),
+    Case("answers-and-keeps", "answers_where_it_consumes", "comes back when .*; observed 300 messages are ready"),
     # what the broker refuses
     Case("takes-errors-for-success", "reports_a_refused_message", "its message was refused; observed nothing within"),
     Case(
