@@ -77,6 +77,7 @@ class ScriptedBroker:
         self._pieces: list[bytes] = []
         self._missing = 0
         self._consumers: dict[int, str] = {}
+        #: The channel in confirm mode, of which there is one at most; 0 for none.
         self._confirming = 0
         self._connection: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -175,12 +176,13 @@ class ScriptedBroker:
         self._missing -= len(piece)
         if self._missing <= 0:
             self.bodies.append(b"".join(self._pieces))
-            if self._confirming and len(self.bodies) == max(
-                (confirm.tag for confirm in self._script.confirms), default=0
-            ):
-                self._confirm()
+            self._confirm()
 
     def _confirm(self) -> None:
+        """Send all confirms once the last message is there that they are about."""
+        last = max((confirm.tag for confirm in self._script.confirms), default=0)
+        if not self._confirming or len(self.bodies) != last:
+            return
         for confirm in self._script.confirms:
             method = spec.Basic.Ack if confirm.accepted else spec.Basic.Nack
             self._send(self._confirming, method(confirm.tag, confirm.multiple))

@@ -296,7 +296,7 @@ def test_tells_which_messages_a_confirm_is_about(cell: AmqpCell, confirms: list[
     client.confirm()
     wanted = [{"y": "confirmed", "n": "refused"}[outcome] for outcome in outcomes]
     got = client.publish_all(cell.name("queue"), [cell.payload() for _ in wanted])
-    cell.expect(got == wanted, expected=", ".join(wanted), observed=", ".join(got))
+    cell.expect(list(got) == wanted, expected=", ".join(wanted), observed=", ".join(got))
     # None of the confirms was taken for an error that ends the channel.
     client.declare_queue(cell.name("queue"))
 

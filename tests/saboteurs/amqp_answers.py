@@ -1,4 +1,4 @@
-"""AMQP clients that lie about confirms, and about answers to requests: part of `amqp_clients`."""
+"""AMQP clients that lie about what they publish at once, about confirms and answers: part of `amqp_clients`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pika import BasicProperties
 from harness.references.amqp import Received
 from harness.references.amqp_control import ControlClient
 from harness.wire import amqp
-from harness.wire.messages import Empty, encode
+from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Confirmation
 
 
@@ -59,6 +59,19 @@ class AnswersAndKeeps(ControlClient):
         body, to = encode(request.body), request.properties.reply_to or ""
         properties = amqp.Properties(correlation_id=request.properties.correlation_id)
         self.publish(amqp.PublishRequest(channel=request.channel, routing_key=to, body=body, properties=properties))
+
+
+class QueuesWithoutLimit(ControlClient):
+    """Takes everything over, and writes it later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unwritten: list[bytes] = []
+
+    def publish_all(self, request: amqp.PublishAllRequest) -> amqp.PublishAllReply:
+        """Keep it."""
+        self._unwritten += map(decode, request.bodies)
+        return amqp.PublishAllReply(outcomes=["handed_over"] * len(request.bodies))
 
 
 class CommitsAtOnce(ControlClient):
