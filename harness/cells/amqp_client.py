@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,12 @@ class AmqpClient(PeerClient):
         """basic.publish; returns at once, with a function that waits for its end, given seconds."""
         request = amqp.PublishRequest.model_validate({"routing_key": routing_key, "body": encode(body)})
         return self.begin("publish", request, "the publish completes")
+
+    def publish_all(self, routing_key: str, bodies: Sequence[bytes], *, within: float = 0) -> Sequence[str]:
+        """basic.publish of several messages; returns the outcome of each, once all have one."""
+        request = amqp.PublishAllRequest(routing_key=routing_key, bodies=[encode(body) for body in bodies])
+        ok = self.call("publish_all", request, "each message has an outcome", within=within)
+        return amqp.PublishAllReply.model_validate(ok).outcomes
 
     def get(self, queue: str, **options: Any) -> Delivered | None:
         """basic.get; null where the queue is empty."""

@@ -18,6 +18,8 @@ import pika
 from pika import frame, spec
 
 _END = 0xCE
+#: What pika wants to hear before it asks for confirms.
+_PROPERTIES = {"capabilities": {"publisher_confirms": True, "basic.nack": True}}
 
 
 class Stage(StrEnum):
@@ -26,6 +28,16 @@ class Stage(StrEnum):
     PROTOCOL_HEADER = "protocol-header"
     START_OK = "start-ok"
     OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """basic.ack of what a client published, or basic.nack where it is not accepted."""
+
+    tag: int
+    #: It is about all messages up to `tag` that nothing was said of yet.
+    multiple: bool = False
+    accepted: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ class Script:
     bad_frame_end: bool = False
     #: Sent to the first consumers of channels 1 and 2 once both are there, frame by frame in turn.
     interleaved: tuple[bytes, bytes] | None = None
+    #: Sent, in this order, once as many messages were published as the largest tag says; nothing else is confirmed.
+    confirms: tuple[Confirm, ...] = ()
 
 
 class ScriptedBroker:
@@ -63,6 +77,8 @@ class ScriptedBroker:
         self._pieces: list[bytes] = []
         self._missing = 0
         self._consumers: dict[int, str] = {}
+        #: The channel in confirm mode, of which there is one at most; 0 for none.
+        self._confirming = 0
         self._connection: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -106,7 +122,7 @@ class ScriptedBroker:
             return True
         if isinstance(received, frame.ProtocolHeader):
             return self._reached(Stage.PROTOCOL_HEADER) and self._send(
-                0, spec.Connection.Start(0, 9, server_properties={}, mechanisms="PLAIN AMQPLAIN", locales="en_US")
+                0, spec.Connection.Start(0, 9, _PROPERTIES, mechanisms="PLAIN AMQPLAIN", locales="en_US")
             )
         if isinstance(received, frame.Header):
             self._begin_content(received.body_size)
@@ -131,6 +147,9 @@ class ScriptedBroker:
             case spec.Queue.Declare():
                 answer = spec.Queue.DeclareOk(method.queue, 0, 0)
                 return self._send(channel, answer, end=0x00 if self._script.bad_frame_end else _END)
+            case spec.Confirm.Select():
+                self._confirming = channel
+                return self._send(channel, spec.Confirm.SelectOk())
             case spec.Basic.Consume():
                 self._consumers[channel] = method.consumer_tag or f"consumer-{channel}"
                 # The stub takes the consumer's tag for a number.
@@ -157,6 +176,16 @@ class ScriptedBroker:
         self._missing -= len(piece)
         if self._missing <= 0:
             self.bodies.append(b"".join(self._pieces))
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """Send all confirms once the last message is there that they are about."""
+        last = max((confirm.tag for confirm in self._script.confirms), default=0)
+        if not self._confirming or len(self.bodies) != last:
+            return
+        for confirm in self._script.confirms:
+            method = spec.Basic.Ack if confirm.accepted else spec.Basic.Nack
+            self._send(self._confirming, method(confirm.tag, confirm.multiple))
 
     def _deliver(self) -> None:
         """Both messages of the script, a frame of the one after a frame of the other."""

@@ -205,23 +205,32 @@ class AmqpReference:
 
     # -- what the control needs beside them --------------------------------------------------------
 
-    def begin_consuming(self, number: int, queue: str, *, auto_ack: bool, **options: Any) -> None:
-        """basic.consume on a channel, up to consume-ok."""
+    def begin_consuming(
+        self,
+        number: int,
+        queue: str,
+        *,
+        auto_ack: bool,
+        on_delivery: Callable[[Received], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """basic.consume on a channel, up to consume-ok; `on_delivery` is called in pika's callback."""
         channel = self.channel(number)
 
         def deliver(_channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
-            self._inbox.append(
-                Received(
-                    number,
-                    method.exchange,
-                    method.routing_key,
-                    body,
-                    properties,
-                    method.delivery_tag,
-                    method.redelivered,
-                    method.consumer_tag,
-                )
+            received = Received(
+                number,
+                method.exchange,
+                method.routing_key,
+                body,
+                properties,
+                method.delivery_tag,
+                method.redelivered,
+                method.consumer_tag,
             )
+            if on_delivery is not None:
+                on_delivery(received)
+            self._inbox.append(received)
 
         channel.basic_consume(queue, deliver, auto_ack=auto_ack, **options)
 

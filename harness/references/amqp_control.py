@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from importlib.metadata import version
 from typing import Any
 
+from pika import BasicProperties
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import (
     AMQPConnectionError,
@@ -26,6 +28,7 @@ from pika.exceptions import (
 from harness.errors import ReferenceFailed
 from harness.model import Dialect
 from harness.references.amqp import AmqpReference, Received, got_by_get
+from harness.references.amqp_confirms import awaiting_confirms
 from harness.references.amqp_tables import properties_from_pika, properties_to_pika, to_pika
 from harness.references.tls import client_context
 from harness.wire import amqp
@@ -33,6 +36,8 @@ from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.mqtt import Confirmation, Disconnected, Tls
 from harness.wire.serve import Events, ProbeFailure, Server
 
+#: Seconds in which all confirms of `publish_all` have come.
+_ALL = 15.0
 _REFUSALS = (
     ChannelClosedByBroker,
     ConnectionClosedByBroker,
@@ -48,6 +53,8 @@ class ControlClient(Events):
     def __init__(self) -> None:
         super().__init__()
         self._client: AmqpReference | None = None
+        #: Messages of each channel since confirm.select: the tag of the last one.
+        self._published: Counter[int] = Counter()
 
     def take(self, timeout: float) -> dict[str, Any] | None:
         """The oldest event, driving pika up to `timeout` seconds."""
@@ -131,8 +138,10 @@ class ControlClient(Events):
         """basic.publish; in confirm mode up to the confirm."""
         client = self._connected()
         with _answers():
+            channel = client.channel(request.channel)
+            self._published[request.channel] += 1
             try:
-                client.channel(request.channel).basic_publish(
+                channel.basic_publish(
                     request.exchange,
                     request.routing_key,
                     decode(request.body),
@@ -143,6 +152,28 @@ class ControlClient(Events):
                 for message in error.messages:
                     client.came_back(request.channel, message.method, message.properties, message.body)
         return Confirmation(confirmed=client.is_confirming(request.channel))
+
+    def publish_all(self, request: amqp.PublishAllRequest) -> amqp.PublishAllReply:
+        """basic.publish after basic.publish; in confirm mode up to the last confirm."""
+        client, bodies = self._connected(), [decode(body) for body in request.bodies]
+        with _answers():
+            channel = client.channel(request.channel)
+            if not client.is_confirming(request.channel):
+                for body in bodies:
+                    channel.basic_publish(request.exchange, request.routing_key, body)
+                return amqp.PublishAllReply(outcomes=["handed_over"] * len(bodies))
+            first = self._published[request.channel] + 1
+            self._published[request.channel] += len(bodies)
+            with awaiting_confirms(channel, first, len(bodies), self.settled) as batch:
+                for body in bodies:
+                    batch.publish(request.exchange, request.routing_key, body)
+                if not batch.await_all(client.connection, _ALL):
+                    raise ProbeFailure(ErrorCode.TIMEOUT, f"confirms are missing after {_ALL:g} s", definite=False)
+        return amqp.PublishAllReply(outcomes=["confirmed" if accepted else "refused" for accepted in batch.told()])
+
+    def settled(self, tag: int, *, multiple: bool, waiting: Collection[int]) -> Collection[int]:
+        """Which of the messages that wait a confirm is about (basic.ack.multiple)."""
+        return [each for each in waiting if each == tag or (multiple and each < tag)]
 
     def get(self, request: amqp.GetRequest) -> amqp.GetReply:
         """basic.get."""
@@ -159,11 +190,19 @@ class ControlClient(Events):
                 request.channel,
                 request.queue,
                 auto_ack=request.no_ack,
+                on_delivery=self.answer if request.answer else None,
                 exclusive=request.exclusive,
                 consumer_tag=request.consumer or None,
                 arguments=to_pika(request.arguments),
             )
         return Empty()
+
+    def answer(self, request: Received) -> None:
+        """Publish what answers a request, and acknowledge it, inside the callback that has it."""
+        channel = self._connected().channel(request.channel)
+        properties = BasicProperties(correlation_id=request.properties.correlation_id)
+        channel.basic_publish("", request.properties.reply_to or "", request.body, properties)
+        channel.basic_ack(request.tag)
 
     def cancel(self, request: amqp.CancelRequest) -> Empty:
         """basic.cancel."""
@@ -196,6 +235,7 @@ class ControlClient(Events):
         """confirm.select."""
         with _answers():
             self._connected().confirm(request.channel)
+        self._published[request.channel] = 0
         return Empty()
 
     def transaction(self, request: amqp.TransactionRequest) -> Empty:

@@ -104,6 +104,22 @@ class PublishRequest(OnChannel):
     mandatory: bool = False
 
 
+class PublishAllRequest(OnChannel):
+    """basic.publish of several messages, none awaiting another's confirm; replies once each has its outcome."""
+
+    exchange: str = ""
+    routing_key: str
+    bodies: list[Base64] = Field(min_length=1)
+
+
+class PublishAllReply(Strict):
+    """What became of each message."""
+
+    outcomes: list[Literal["handed_over", "confirmed", "refused"]] = Field(
+        description="in the order of `bodies`; `handed_over` outside of confirm mode, `refused` by basic.nack"
+    )
+
+
 class GetRequest(OnChannel):
     """basic.get; an empty queue is `message: null`."""
 
@@ -137,6 +153,11 @@ class ConsumeRequest(OnChannel):
     consumer: str = ""
     no_ack: bool = False
     exclusive: bool = False
+    answer: bool = Field(
+        default=False,
+        description="where the crate hands a message over, its callback or its loop as its documentation shows, its "
+        "body is published on the same channel to the queue in reply-to with its correlation-id, and it is acked",
+    )
     arguments: Table = Field(default_factory=dict)
 
 
@@ -227,6 +248,7 @@ VOCABULARY = Vocabulary(
         Operation("declare_exchange", DeclareExchangeRequest),
         Operation("bind", BindRequest),
         Operation("publish", PublishRequest, Confirmation),
+        Operation("publish_all", PublishAllRequest, PublishAllReply),
         Operation("get", GetRequest, GetReply),
         Operation("consume", ConsumeRequest),
         Operation("cancel", CancelRequest),

@@ -167,6 +167,43 @@ def test_acknowledges_several_at_once(cell: AmqpCell) -> None:
 
 @scenario(
     Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[f"{_REFERENCE}#tx.commit", f"{_REFERENCE}#tx.rollback"],
+    features=["transactions"],
+)
+def test_acknowledges_in_a_transaction(cell: AmqpCell) -> None:
+    """An acknowledgement counts once its transaction is committed, and not at all where that was rolled back.
+
+    What was not acknowledged comes back when the client leaves.
+    """
+    reference = cell.reference()
+    name, bodies = cell.queue(reference), [cell.payload() for _ in range(3)]
+    for body in bodies:
+        reference.publish(name, body)
+    client = cell.connected()
+    client.transaction("select")
+    got = [
+        cell.expect_message(client.get(name), Delivered(body), expected="the messages, one by one") for body in bodies
+    ]
+    client.ack(got[0])
+    client.transaction("rollback")
+    client.ack(got[1])
+    client.transaction("commit")
+    client.ack(got[2])
+    client.disconnect()
+    cell.await_ready(reference, name, 2, "all but the second message come back when the client leaves")
+    left = [reference.get(name) for _ in range(2)]
+    cell.expect(
+        [message and message.body for message in left] == [bodies[0], bodies[2]],
+        expected="the first and the third message come back",
+        observed="others do",
+    )
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
     level=Level.CORE,
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,

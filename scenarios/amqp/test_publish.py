@@ -6,15 +6,23 @@ import pytest
 
 from harness.cells.amqp import PASSWORD, USERNAME, VHOST, AmqpCell
 from harness.cells.amqp_client import Delivered, from_event
+from harness.cells.doors import SCRIPTED
 from harness.cells.peer import DELIVERY
 from harness.model import Consequence, Dialect, Level, Requirement
+from harness.peers.amqp import Confirm, Script
+from harness.references.amqp_tables import properties_to_pika
 from harness.scenario import scenario
+from harness.wire import amqp
 
 _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
 _CONFIRMS = "https://www.rabbitmq.com/docs/confirms#publisher-confirms"
 MEGABYTE = 1_000_000
 #: Connections at work at the same time, and messages of each.
 _PUBLISHERS, _EACH = 5, 10
+#: Requests that wait for who answers them: more than clients keep frames of.
+_REQUESTS = 300
+#: Seconds that the broker may take to confirm a thousand messages.
+_ALL = 20.0
 
 #: Every basic property; delivery mode 2 is persistent.
 PROPERTIES = {
@@ -234,3 +242,88 @@ def test_publishes_beside_others(cell: AmqpCell) -> None:
     got = [[body for body in came if body in bodies] for bodies in wanted]
     counts = ", ".join(f"{len(bodies)} ({len(set(bodies))} different)" for bodies in got)
     cell.expect(got == wanted, expected=expected, observed=counts)
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_CONFIRMS],
+    features=["confirms", "unconfirmed-publishes"],
+    deadline=60.0,
+)
+def test_publishes_on_before_the_confirms(cell: AmqpCell) -> None:
+    """A thousand messages, none of which awaits another's confirm, are all confirmed, and in the queue by then."""
+    reference = cell.reference()
+    name, bodies = cell.queue(reference), [cell.payload(64) for _ in range(1000)]
+    client = cell.connected()
+    client.confirm()
+    outcomes = client.publish_all(name, bodies, within=_ALL)
+    confirmed = outcomes.count("confirmed")
+    cell.expect(confirmed == len(bodies), expected="each message is confirmed", observed=f"{confirmed} of 1000 are")
+    ready = reference.ready(name)
+    cell.expect(ready == len(bodies), expected="all messages are in the queue by then", observed=f"{ready} messages")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_CONFIRMS, f"{_REFERENCE}#basic.ack.multiple", "https://www.rabbitmq.com/docs/nack"],
+    features=["confirms", "unconfirmed-publishes"],
+    scripted=True,
+)
+@pytest.mark.parametrize(
+    ("confirms", "outcomes"),
+    [
+        ([Confirm(5, multiple=True)], "yyyyy"),
+        ([Confirm(5, multiple=True, accepted=False)], "nnnnn"),
+        ([Confirm(2, multiple=True), Confirm(4, multiple=True, accepted=False), Confirm(5)], "yynny"),
+        ([Confirm(4), Confirm(2, accepted=False), Confirm(5), Confirm(1), Confirm(3)], "ynyyy"),
+        ([Confirm(3), Confirm(4, multiple=True, accepted=False), Confirm(5)], "nnyny"),
+    ],
+    ids=["one-ack", "one-nack", "ack-and-nack", "out-of-order", "one-before-several"],
+)
+def test_tells_which_messages_a_confirm_is_about(cell: AmqpCell, confirms: list[Confirm], outcomes: str) -> None:
+    """Of five messages each has the outcome that its confirm says, whatever the order, and however many one is about.
+
+    A confirm with the flag `multiple` is about all messages up to its tag of which nothing was said yet.
+    """
+    cell.scripted(Script(confirms=tuple(confirms)))
+    client = cell.connected(door=SCRIPTED)
+    client.confirm()
+    wanted = [{"y": "confirmed", "n": "refused"}[outcome] for outcome in outcomes]
+    got = client.publish_all(cell.name("queue"), [cell.payload() for _ in wanted])
+    cell.expect(list(got) == wanted, expected=", ".join(wanted), observed=", ".join(got))
+    # None of the confirms was taken for an error that ends the channel.
+    client.declare_queue(cell.name("queue"))
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[f"{_REFERENCE}#basic.consume", f"{_REFERENCE}#basic.publish", "AMQP 0-9-1, section 4.7"],
+    deadline=60.0,
+)
+def test_answers_where_it_consumes(cell: AmqpCell) -> None:
+    """300 waiting requests are answered and acknowledged where the crate hands them over, on the consumer's channel.
+
+    More are on their way meanwhile. Each answer arrives once, in order, with the correlation-id of its request.
+    """
+    reference, reader = cell.reference(), cell.reference(queue=cell.name("answers"))
+    name = cell.queue(reference)
+    requests = {f"c-{number}": cell.payload() for number in range(_REQUESTS)}
+    for correlation, body in requests.items():
+        properties = amqp.Properties(reply_to=cell.name("answers"), correlation_id=correlation)
+        reference.publish(name, body, properties=properties_to_pika(properties))
+    client = cell.connected()
+    client.consume(name, answer=True)
+    cell.expect_delivered(client, list(map(Delivered, requests.values())), expected="all requests, in order")
+    wanted = [Delivered(body, properties={"correlation_id": of}) for of, body in requests.items()]
+    cell.expect_received(reader, wanted, expected="all answers, in order")
+    client.disconnect()
+    cell.await_ready(reference, name, 0, "no request comes back when the client leaves")

@@ -15,7 +15,7 @@ from harness.wire import amqp
 from harness.wire.messages import Empty, decode, encode
 from harness.wire.mqtt import Confirmation
 from harness.wire.serve import ProbeFailure, Server
-from tests.saboteurs import amqp_connections  # noqa: F401 - its clients are found as subclasses
+from tests.saboteurs import amqp_answers, amqp_connections  # noqa: F401 - their clients are found as subclasses
 from tests.saboteurs.names import clients_below
 
 
@@ -51,14 +51,6 @@ class LosesAProperty(ControlClient):
         """Publish without."""
         properties = request.properties.model_copy(update={"correlation_id": None})
         return super().publish(request.model_copy(update={"properties": properties}))
-
-
-class ConfirmsBeforeTheBrokerDid(ControlClient):
-    """Says that a publish is confirmed, and has sent nothing."""
-
-    def publish(self, request: amqp.PublishRequest) -> Confirmation:
-        """Send nothing."""
-        return Confirmation(confirmed=True)
 
 
 class SendsTwice(ControlClient):
@@ -341,15 +333,7 @@ class PublishesTransient(_ChangesProperties):
     lost: ClassVar[dict[str, Any]] = {"delivery_mode": 1}
 
 
-class CommitsAtOnce(ControlClient):
-    """Has no transactions."""
-
-    def transaction(self, request: amqp.TransactionRequest) -> Empty:
-        """Send nothing."""
-        return Empty()
-
-
-#: Every wrong client by its name; those of `amqp_connections` among them.
+#: Every wrong client by its name; those of the two other modules among them.
 CLIENTS = clients_below(ControlClient)
 
 

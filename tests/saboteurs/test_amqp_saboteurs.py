@@ -13,7 +13,7 @@ from harness.bench import Bench
 from harness.catalog import load_crates, load_lines
 from harness.cells import broker, peer
 from harness.model import Dialect, Level, Role, Verdict
-from harness.peers.amqp import Stage
+from harness.peers.amqp import Confirm, Stage
 from harness.scenario import scenario_of
 from tests.saboteurs.amqp_clients import CLIENTS
 from tests.saboteurs.cast import Case, expect_caught, saboteur, scenarios_of
@@ -26,6 +26,9 @@ TIMEOUT = Verdict.TIMEOUT
 
 _TOPIC = {"kind": "topic", "pattern": "sensor.*", "hit": "sensor.heat", "miss": "red"}
 _BYTES = {"body": bytes(range(256))}
+_CONFIRMS = "tells_which_messages_a_confirm_is_about"
+_AT_ONCE = {"confirms": [Confirm(5, multiple=True)], "outcomes": "yyyyy"}
+_OUT_OF_ORDER = {"confirms": [Confirm(3, accepted=False), Confirm(1), Confirm(2)], "outcomes": "yyn"}
 
 CASES = [
     # connecting and leaving
@@ -68,6 +71,7 @@ CASES = [
     Case("requeues-instead-of-rejecting", "rejects_and_requeues", "the next message, not the rejected"),
     Case("never-redelivered", "rejects_and_requeues", "the message again, marked as redelivered"),
     Case("forgets-multiple", "requeues_several_at_once", "1 messages are ready in the queue, not 2"),
+    Case("commits-at-once", "acknowledges_in_a_transaction", "come back when .*; observed 0 messages are ready"),
     Case("requeues-instead-of-rejecting", "dead_letters_what_it_rejects", "0 messages are ready in the queue, not 1"),
     Case("ignores-prefetch", "limits_what_it_is_sent", "still in the queue; observed 0 messages are"),
     Case("delivers-twice", "limits_what_it_is_sent", "the first two messages"),
@@ -104,6 +108,12 @@ CASES = [
     Case("drops-while-blocked", "publishes_on_after_it_was_blocked", "the consumer got .*nothing more", slow=True),
     Case("stumbles-over-notices", "leaves_after_it_was_blocked", "disconnect ended with", slow=True),
     Case("stays-while-it-is-blocked", "ends_while_it_is_blocked", "to disconnect", verdict=TIMEOUT, slow=True),
+    Case(
+        "queues-without-limit",
+        "keeps_little_for_a_broker_that_stops_reading",
+        r"grew by 1\d\d MiB: 100000 messages of .*; nothing held it up",
+        slow=True,
+    ),
     Case("shares-exclusive-queues", "reports_that_a_queue_is_taken", "the crate reported success"),
     # publishing
     Case("cuts-the-body", "publishes_a_body", "the consumer got 255 bytes", _BYTES),
@@ -116,6 +126,15 @@ CASES = [
     Case("confirms-before-the-broker-did", "reports_no_confirm_for_a_full_queue", "reported success"),
     Case("keeps-to-itself", "hands_an_unroutable_message_back", "comes back; observed nothing", {"confirming": False}),
     Case("commits-at-once", "publishes_in_a_transaction", "the committed message alone arrives"),
+    Case(
+        "confirms-before-the-broker-did",
+        "publishes_on_before_the_confirms",
+        "in the queue by then; observed 0 messages",
+    ),
+    Case("takes-confirms-in-order", _CONFIRMS, "observed refused, confirmed, confirmed", _OUT_OF_ORDER),
+    Case("awaits-each-confirm-alone", _CONFIRMS, "no answer to publish_all", _AT_ONCE, verdict=TIMEOUT, slow=True),
+    Case("forgets-who-asked", "answers_where_it_consumes", "correlation_id = 'c-0'.*; observed the consumer got"),
+    Case("answers-and-keeps", "answers_where_it_consumes", "comes back when .*; observed 300 messages are ready"),
     # what the broker refuses
     Case("takes-errors-for-success", "reports_a_refused_message", "its message was refused; observed nothing within"),
     Case(

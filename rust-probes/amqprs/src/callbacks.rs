@@ -1,16 +1,17 @@
 //! What the crate calls when the broker speaks first: a connection's callbacks, a channel's, and a consumer.
 
 use amqprs::callbacks::{ChannelCallback, ConnectionCallback};
-use amqprs::channel::Channel;
+use amqprs::channel::{BasicAckArguments, BasicPublishArguments, Channel};
 use amqprs::connection::Connection;
 use amqprs::consumer::AsyncConsumer;
 use amqprs::error::Error;
 use amqprs::{Ack, BasicProperties, Cancel, Close, CloseChannel, Deliver, Nack, Return};
 use async_trait::async_trait;
-use kit::amqp::{Delivery, Event, Events};
+use kit::amqp::{Delivery, Event, Events, Outcome};
+use kit::Failure;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::tables;
+use crate::{failure, tables};
 
 /// Tells what the broker says of the whole connection.
 pub struct OfConnection(pub Events);
@@ -38,14 +39,31 @@ impl ConnectionCallback for OfConnection {
 pub struct OfChannel {
     pub channel: u16,
     pub events: Events,
-    /// Takes true for a basic.ack and false for a basic.nack; the probe publishes one message at a time.
-    pub confirms: UnboundedSender<bool>,
+    pub confirms: UnboundedSender<Confirm>,
+}
+
+/// A basic.ack or a basic.nack of what was published.
+pub struct Confirm {
+    tag: u64,
+    multiple: bool,
+    pub outcome: Outcome,
+}
+
+impl Confirm {
+    /// Whether it is about the message with this tag.
+    pub fn is_about(&self, tag: u64) -> bool {
+        tag == self.tag || self.multiple && tag < self.tag
+    }
 }
 
 impl OfChannel {
-    fn confirmed(&self, accepted: bool) {
+    fn confirmed(&self, tag: u64, multiple: bool, outcome: Outcome) {
         // Nobody waits once the channel is closed.
-        let _nobody = self.confirms.send(accepted);
+        let _nobody = self.confirms.send(Confirm {
+            tag,
+            multiple,
+            outcome,
+        });
     }
 }
 
@@ -72,12 +90,12 @@ impl ChannelCallback for OfChannel {
         Ok(active)
     }
 
-    async fn publish_ack(&mut self, _channel: &Channel, _ack: Ack) {
-        self.confirmed(true);
+    async fn publish_ack(&mut self, _channel: &Channel, ack: Ack) {
+        self.confirmed(ack.delivery_tag(), ack.mutiple(), Outcome::Confirmed);
     }
 
-    async fn publish_nack(&mut self, _channel: &Channel, _nack: Nack) {
-        self.confirmed(false);
+    async fn publish_nack(&mut self, _channel: &Channel, nack: Nack) {
+        self.confirmed(nack.delivery_tag(), nack.multiple(), Outcome::Refused);
     }
 
     async fn publish_return(
@@ -100,9 +118,10 @@ impl ChannelCallback for OfChannel {
     }
 }
 
-/// Tells what is delivered. The harness acknowledges.
+/// Tells what is delivered. The harness acknowledges, unless the consumer answers.
 pub struct Consumer {
     pub channel: u16,
+    pub answers: bool,
     pub events: Events,
 }
 
@@ -110,12 +129,12 @@ pub struct Consumer {
 impl AsyncConsumer for Consumer {
     async fn consume(
         &mut self,
-        _channel: &Channel,
+        channel: &Channel,
         deliver: Deliver,
         properties: BasicProperties,
         body: Vec<u8>,
     ) {
-        self.events.push(Event::Delivery(Delivery {
+        let request = Delivery {
             channel: self.channel,
             tag: deliver.delivery_tag(),
             exchange: deliver.exchange().clone(),
@@ -124,6 +143,24 @@ impl AsyncConsumer for Consumer {
             properties: tables::told(&properties),
             body,
             consumer: Some(deliver.consumer_tag().clone()),
-        }));
+        };
+        if self.answers {
+            if let Err(failure) = answer(channel, &request).await {
+                let reason = failure.text;
+                self.events.push(Event::Disconnected { reason });
+            }
+        }
+        self.events.push(Event::Delivery(request));
     }
+}
+
+/// Publishes what answers the request, and acknowledges it.
+async fn answer(channel: &Channel, request: &Delivery) -> Result<(), Failure> {
+    let answer = request.answer();
+    let arguments = BasicPublishArguments::new(&answer.exchange, &answer.routing_key);
+    let properties = tables::properties(answer.properties)?;
+    let published = channel.basic_publish(properties, answer.body, arguments);
+    published.await.map_err(failure)?;
+    let acked = channel.basic_ack(BasicAckArguments::new(request.tag, false));
+    acked.await.map_err(failure)
 }

@@ -5,10 +5,12 @@
 //!   at once on both, then the channel's method of the same name as the operation. `Connection::close` takes neither a code
 //!   nor a text: it sends 200 and none.
 //! - `consume` is `basic_consume` with an
-//!   [AsyncConsumer](https://docs.rs/amqprs/2.1.5/amqprs/consumer/trait.AsyncConsumer.html) of our own.
+//!   [AsyncConsumer](https://docs.rs/amqprs/2.1.5/amqprs/consumer/trait.AsyncConsumer.html) of our own, which publishes and
+//!   acknowledges by the channel that it is given where it has to `answer`.
 //! - A channel in confirm mode completes a `publish` when the callback
 //!   [publish_ack or publish_nack](https://docs.rs/amqprs/2.1.5/amqprs/callbacks/trait.ChannelCallback.html) is called:
-//!   `basic_publish` itself returns at hand-over. Why a channel was closed is told by its callback `close` alone.
+//!   `basic_publish` itself returns at hand-over. Which messages a callback is about the application reckons from the tag and
+//!   the flag `multiple` that it is given. Why a channel was closed is told by its callback `close` alone.
 //! - A lost connection is told by
 //!   [listen_network_io_failure](https://docs.rs/amqprs/2.1.5/amqprs/connection/struct.Connection.html#method.listen_network_io_failure),
 //!   as in [test_io_error_handling.rs](https://docs.rs/crate/amqprs/2.1.5/source/tests/test_io_error_handling.rs), where the
@@ -31,11 +33,12 @@ use amqprs::channel::{
 };
 use amqprs::connection::{Connection, OpenConnectionArguments};
 use amqprs::error::Error;
-use callbacks::{Consumer, OfChannel, OfConnection};
+use amqprs::BasicProperties;
+use callbacks::{Confirm, Consumer, OfChannel, OfConnection};
 use kit::amqp::{
     Ack, Action, Bind, Cancel, Connect, Consume, DeclareExchange, DeclareQueue, Declared, Delete,
-    Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Publish, Qos, Transaction,
-    UpdateSecret, What,
+    Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Outcome, Publish, PublishAll,
+    Qos, Transaction, UpdateSecret, What,
 };
 use kit::mqtt::Confirmation;
 use kit::{Failure, Info};
@@ -72,8 +75,30 @@ struct Probe {
 struct Opened {
     channel: Channel,
     confirming: bool,
+    /// Messages since confirm.select: the tag of the last one.
+    published: u64,
     /// What the channel's callbacks say of messages that were published.
-    confirms: UnboundedReceiver<bool>,
+    confirms: UnboundedReceiver<Confirm>,
+}
+
+impl Opened {
+    /// Waits for the confirms of the last `count` messages.
+    fn outcomes(&mut self, runtime: &Handle, count: usize) -> Result<Vec<Outcome>, Failure> {
+        let first = self.published + 1 - count as u64;
+        let mut outcomes = vec![None; count];
+        while outcomes.contains(&None) {
+            // The crate drops the callbacks with the channel.
+            let confirm = runtime
+                .block_on(self.confirms.recv())
+                .ok_or_else(|| Failure::io("the channel ended before the confirm").indefinite())?;
+            for (tag, outcome) in (first..).zip(&mut outcomes) {
+                if confirm.is_about(tag) {
+                    outcome.get_or_insert(confirm.outcome);
+                }
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
 }
 
 impl Probe {
@@ -92,6 +117,7 @@ impl Probe {
         let opened = Opened {
             channel: channel.clone(),
             confirming: false,
+            published: 0,
             confirms,
         };
         self.channels.insert(id, opened);
@@ -100,6 +126,17 @@ impl Probe {
 
     fn connected(&self) -> Result<&Connection, Failure> {
         self.connection.as_ref().ok_or_else(Failure::not_connected)
+    }
+
+    /// What became of the last `count` messages of a channel, all of which were handed over.
+    fn outcomes(&mut self, id: u16, count: usize) -> Result<Vec<Outcome>, Failure> {
+        match self.channels.get_mut(&id) {
+            Some(opened) if opened.confirming => {
+                opened.published += count as u64;
+                opened.outcomes(&self.runtime, count)
+            }
+            _ => Ok(vec![Outcome::HandedOver; count]),
+        }
     }
 
     /// Waits for the end of a call of the crate.
@@ -196,17 +233,24 @@ impl kit::amqp::Client for Probe {
             .finish();
         let properties = tables::properties(request.properties)?;
         self.done(channel.basic_publish(properties, request.body, arguments))?;
-        match self.channels.get_mut(&request.channel) {
-            Some(opened) if opened.confirming => {
-                match self.runtime.block_on(opened.confirms.recv()) {
-                    Some(true) => Ok(Confirmation::Confirmed),
-                    Some(false) => Err(Failure::refused("basic.nack")),
-                    // The crate drops the callbacks with the channel.
-                    None => Err(Failure::io("the channel ended before the confirm").indefinite()),
-                }
-            }
+        let outcomes = self.outcomes(request.channel, 1)?;
+        match outcomes[..] {
+            [Outcome::Refused] => Err(Failure::refused("basic.nack")),
+            [Outcome::Confirmed] => Ok(Confirmation::Confirmed),
             _ => Ok(Confirmation::HandedOver),
         }
+    }
+
+    fn publish_all(&mut self, request: PublishAll) -> Result<Vec<Outcome>, Failure> {
+        let (id, count) = (request.channel, request.bodies.len());
+        let channel = self.channel(id)?;
+        for message in request.messages() {
+            let (exchange, key) = (&message.exchange, &message.routing_key);
+            let arguments = BasicPublishArguments::new(exchange, key);
+            let properties = BasicProperties::default();
+            self.done(channel.basic_publish(properties, message.body, arguments))?;
+        }
+        self.outcomes(id, count)
     }
 
     fn get(&mut self, request: Get) -> Result<Option<Delivery>, Failure> {
@@ -236,6 +280,7 @@ impl kit::amqp::Client for Probe {
             .finish();
         let consumer = Consumer {
             channel: request.channel,
+            answers: request.answer,
             events: self.events.clone(),
         };
         self.done(channel.basic_consume(consumer, arguments))

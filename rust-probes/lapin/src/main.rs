@@ -6,7 +6,9 @@
 //! - `connect` with `tls` follows
 //!   [client-certificate.rs](https://docs.rs/crate/lapin/4.12.3/source/examples/client-certificate.rs): the authority in
 //!   `OwnedTLSConfig::cert_chain`, the client's certificate in `identity`.
-//! - `consume` reads the `Consumer` as a stream, as in consumer.rs, on a task; `ack` is the channel's `basic_ack`.
+//! - `publish_all` awaits the `PublisherConfirm`s after the last publish, as publisher_confirms.rs does with one.
+//! - `consume` reads the `Consumer` as a stream, as in consumer.rs, on a task; `ack` is the channel's `basic_ack`. With
+//!   `answer` that task publishes and acknowledges between two messages of the stream.
 //! - What the broker says of the whole connection comes from `Connection::events_listener`, and
 //!   [`Connection::update_secret`](https://docs.rs/lapin/4.12.3/lapin/struct.Connection.html#method.update_secret) is its own.
 //! - A connection that broke is not recovered: that is the crate's default, and reconnect_manual.rs connects again.
@@ -19,15 +21,17 @@ use std::process::ExitCode;
 use futures_lite::StreamExt;
 use kit::amqp::{
     Ack, Action, Bind, Cancel, Connect, Consume, DeclareExchange, DeclareQueue, Declared, Delete,
-    Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Publish, Qos, Transaction,
-    UpdateSecret, What,
+    Delivery, Destination, Disconnect, Event, Events, Get, OnChannel, Outcome, Publish, PublishAll,
+    Qos, Transaction, UpdateSecret, What,
 };
 use kit::mqtt::{Confirmation, Tls};
 use kit::{Failure, Info};
 use lapin::options::*;
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Channel, Connection, ConnectionProperties, Error, ErrorKind, ExchangeKind};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, Error, ErrorKind, ExchangeKind,
+};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -207,6 +211,35 @@ impl kit::amqp::Client for Probe {
         Ok(confirmation)
     }
 
+    fn publish_all(&mut self, request: PublishAll) -> Result<Vec<Outcome>, Failure> {
+        let channel = self.channel(request.channel)?;
+        let messages: Vec<Publish> = request.messages().collect();
+        let confirmed = self.done(async {
+            let mut confirms = Vec::new();
+            for message in messages {
+                let (exchange, key) = (message.exchange.into(), message.routing_key.into());
+                let options = BasicPublishOptions::default();
+                let properties = BasicProperties::default();
+                let confirm =
+                    channel.basic_publish(exchange, key, options, &message.body, properties);
+                confirms.push(confirm.await?);
+            }
+            let mut confirmed = Vec::new();
+            for confirm in confirms {
+                confirmed.push(confirm.await?);
+            }
+            Ok(confirmed)
+        })?;
+        let outcomes = confirmed
+            .into_iter()
+            .map(|confirmation| match confirmation {
+                lapin::Confirmation::NotRequested => Outcome::HandedOver,
+                lapin::Confirmation::Ack(_) => Outcome::Confirmed,
+                lapin::Confirmation::Nack(_) => Outcome::Refused,
+            });
+        Ok(outcomes.collect())
+    }
+
     fn get(&mut self, request: Get) -> Result<Option<Delivery>, Failure> {
         let channel = self.channel(request.channel)?;
         let options = BasicGetOptions {
@@ -226,12 +259,20 @@ impl kit::amqp::Client for Probe {
         let arguments = tables::table(request.arguments)?;
         let (queue, tag) = (request.queue.into(), request.consumer.into());
         let mut consumer = self.done(channel.basic_consume(queue, tag, options, arguments))?;
-        let (id, events) = (request.channel, self.events.clone());
+        let (id, answers, events) = (request.channel, request.answer, self.events.clone());
         self.runtime.spawn(async move {
             let tag = consumer.tag().to_string();
             while let Some(next) = consumer.next().await {
-                events.push(match next {
-                    Ok(delivery) => Event::Delivery(told(id, Some(tag.clone()), delivery)),
+                let delivery = next.map(|got| told(id, Some(tag.clone()), got));
+                if let (Ok(request), true) = (&delivery, answers) {
+                    if let Err(failure) = answer(&channel, request).await {
+                        events.push(Event::Disconnected {
+                            reason: failure.text,
+                        });
+                    }
+                }
+                events.push(match delivery {
+                    Ok(delivery) => Event::Delivery(delivery),
                     Err(error) => Event::Disconnected {
                         reason: error.to_string(),
                     },
@@ -336,6 +377,18 @@ fn tls(wanted: Tls) -> OwnedTLSConfig {
         }),
         cert_chain: wanted.ca,
     }
+}
+
+/// Publishes what answers the request, and acknowledges it.
+async fn answer(channel: &Channel, request: &Delivery) -> Result<(), Failure> {
+    let answer = request.answer();
+    let (exchange, key) = (answer.exchange.into(), answer.routing_key.into());
+    let properties = tables::properties(answer.properties)?;
+    let options = BasicPublishOptions::default();
+    let published = channel.basic_publish(exchange, key, options, &answer.body, properties);
+    published.await.map_err(failure)?;
+    let acked = channel.basic_ack(request.tag, BasicAckOptions::default());
+    acked.await.map_err(failure)
 }
 
 fn told(channel: u16, consumer: Option<String>, message: lapin::message::Delivery) -> Delivery {

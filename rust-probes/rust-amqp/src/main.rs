@@ -9,7 +9,7 @@
 //! - `consume` follows [simple.rs](https://docs.rs/crate/amqp/0.1.3/source/examples/simple.rs): `basic_consume`, then
 //!   `start_consuming` on a thread, which has the channel from then on; "there is currently no way to stop the consumers".
 //!   What the application wants of that channel it does in the consumer's callback, as the examples acknowledge there: the
-//!   callback of the last delivery stays open until the next `wait`.
+//!   callback of the last delivery stays open until the next `wait`. Where it has to `answer`, it does that and returns.
 
 mod tables;
 
@@ -70,10 +70,9 @@ impl Callbacks {
         got: Deliver,
         headers: BasicProperties,
         body: Vec<u8>,
+        answers: bool,
     ) {
-        let away = self.away.load(Ordering::SeqCst);
-        self.open.store(away, Ordering::SeqCst);
-        self.events.push(Event::Delivery(Delivery {
+        let delivery = Delivery {
             channel: channel.id,
             tag: got.delivery_tag,
             exchange: got.exchange,
@@ -82,7 +81,18 @@ impl Callbacks {
             properties: tables::told(headers),
             body,
             consumer: Some(got.consumer_tag),
-        }));
+        };
+        if answers {
+            if let Err(failure) = answer(channel, &delivery) {
+                let reason = failure.text;
+                self.events.push(Event::Disconnected { reason });
+            }
+            self.events.push(Event::Delivery(delivery));
+            return;
+        }
+        let away = self.away.load(Ordering::SeqCst);
+        self.open.store(away, Ordering::SeqCst);
+        self.events.push(Event::Delivery(delivery));
         if !away {
             return;
         }
@@ -274,13 +284,14 @@ impl kit::amqp::Client for Probe {
     fn consume(&mut self, request: Consume) -> Result<(), Failure> {
         let arguments = tables::table(request.arguments)?;
         let callbacks = self.place(request.channel)?.callbacks.clone();
+        let answers = request.answer;
         self.on(request.channel, move |channel| {
             channel.basic_consume(
                 move |channel: &mut Channel,
                       got: Deliver,
                       headers: BasicProperties,
                       body: Vec<u8>| {
-                    callbacks.deliver(channel, got, headers, body);
+                    callbacks.deliver(channel, got, headers, body, answers);
                 },
                 request.queue,
                 request.consumer,
@@ -372,6 +383,17 @@ impl kit::amqp::Client for Probe {
         events.wait(remaining);
         Ok(())
     }
+}
+
+/// Publishes what answers the request, and acknowledges it.
+fn answer(channel: &mut Channel, request: &Delivery) -> Result<(), Failure> {
+    let answer = request.answer();
+    let (exchange, key) = (answer.exchange, answer.routing_key);
+    let properties = tables::properties(answer.properties)?;
+    channel
+        .basic_publish(exchange, key, false, false, properties, answer.body)
+        .map_err(failure)?;
+    channel.basic_ack(request.tag, false).map_err(failure)
 }
 
 fn failure(error: AMQPError) -> Failure {

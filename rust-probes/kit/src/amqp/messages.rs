@@ -183,6 +183,46 @@ pub struct Publish {
     pub mandatory: bool,
 }
 
+/// basic.publish of several messages, none of which awaits the confirm of the one before.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishAll {
+    #[serde(default = "one")]
+    pub channel: u16,
+    #[serde(default)]
+    pub exchange: String,
+    pub routing_key: String,
+    #[serde(deserialize_with = "crate::session::not_empty")]
+    pub bodies: Vec<base64::Bytes>,
+}
+
+impl PublishAll {
+    /// The messages.
+    pub fn messages(self) -> impl Iterator<Item = Publish> {
+        let (channel, exchange, routing_key) = (self.channel, self.exchange, self.routing_key);
+        self.bodies
+            .into_iter()
+            .map(move |base64::Bytes(body)| Publish {
+                channel,
+                exchange: exchange.clone(),
+                routing_key: routing_key.clone(),
+                body,
+                properties: Properties::default(),
+                mandatory: false,
+            })
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    HandedOver,
+    Confirmed,
+    /// By basic.nack.
+    Refused,
+}
+
 /// basic.get.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,6 +249,23 @@ pub struct Delivery {
     pub consumer: Option<String>,
 }
 
+impl Delivery {
+    /// What answers a request: its body, to the queue that it names, with its correlation-id.
+    pub fn answer(&self) -> Publish {
+        Publish {
+            channel: self.channel,
+            exchange: String::new(),
+            routing_key: self.properties.reply_to.clone().unwrap_or_default(),
+            body: self.body.clone(),
+            properties: Properties {
+                correlation_id: self.properties.correlation_id.clone(),
+                ..Properties::default()
+            },
+            mandatory: false,
+        }
+    }
+}
+
 /// basic.consume.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -222,6 +279,9 @@ pub struct Consume {
     pub no_ack: bool,
     #[serde(default)]
     pub exclusive: bool,
+    /// Whether each delivery is answered, by [`Delivery::answer`], and acknowledged where the crate hands it over.
+    #[serde(default)]
+    pub answer: bool,
     #[serde(default)]
     pub arguments: Table,
 }

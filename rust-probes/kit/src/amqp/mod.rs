@@ -20,6 +20,7 @@ pub const OPS: &[&str] = &[
     "declare_exchange",
     "bind",
     "publish",
+    "publish_all",
     "get",
     "consume",
     "cancel",
@@ -49,6 +50,14 @@ pub trait Client {
     fn bind(&mut self, request: Bind) -> Result<(), Failure>;
     /// Up to the confirm on a channel in confirm mode, else to hand-over.
     fn publish(&mut self, request: Publish) -> Result<Confirmation, Failure>;
+    /// Up to the outcome of each message. The default publishes one after the other, which is right where the crate has no
+    /// confirms.
+    fn publish_all(&mut self, request: PublishAll) -> Result<Vec<Outcome>, Failure> {
+        request
+            .messages()
+            .map(|message| self.publish(message).map(|_| Outcome::HandedOver))
+            .collect()
+    }
     /// Up to get-ok or get-empty.
     fn get(&mut self, request: Get) -> Result<Option<Delivery>, Failure>;
     /// Up to consume-ok.
@@ -102,6 +111,10 @@ impl<C: Client> Handler for Amqp<C> {
             "publish" => {
                 let confirmation = client.publish(decode(fields)?)?;
                 return Ok(json!({ "confirmed": confirmation == Confirmation::Confirmed }));
+            }
+            "publish_all" => {
+                let outcomes = client.publish_all(decode(fields)?)?;
+                return Ok(json!({ "outcomes": outcomes }));
             }
             "get" => {
                 let message = client.get(decode(fields)?)?;

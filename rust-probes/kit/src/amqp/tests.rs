@@ -251,6 +251,11 @@ fn every_operation_reaches_the_client_and_gives_its_reply() {
             json!({"routing_key": "q", "body": ""}),
             json!({"confirmed": true}),
         ),
+        (
+            "publish_all",
+            json!({"routing_key": "q", "bodies": ["aGk=", ""]}),
+            json!({"outcomes": ["handed_over", "handed_over"]}),
+        ),
         ("get", json!({"queue": "q"}), json!({"message": null})),
         ("consume", json!({"queue": "q"}), empty.clone()),
         ("cancel", json!({"consumer": "c"}), empty.clone()),
@@ -281,4 +286,36 @@ fn every_operation_reaches_the_client_and_gives_its_reply() {
         .call("transaction", json!({"action": "select"}))
         .is_err());
     assert!(client.call("teleport", empty).is_err());
+    let nothing = json!({"routing_key": "q", "bodies": []});
+    assert!(client.call("publish_all", nothing).is_err());
+}
+
+#[test]
+fn an_answer_goes_where_the_request_says() {
+    let request = Delivery {
+        channel: 2,
+        tag: 7,
+        exchange: String::new(),
+        routing_key: "requests".to_owned(),
+        redelivered: None,
+        properties: Properties {
+            reply_to: Some("answers".to_owned()),
+            correlation_id: Some("c-1".to_owned()),
+            message_id: Some("m-1".to_owned()),
+            ..Properties::default()
+        },
+        body: b"hi".to_vec(),
+        consumer: None,
+    };
+    let answer = request.answer();
+    assert_eq!(
+        (answer.channel, answer.routing_key.as_str()),
+        (2, "answers")
+    );
+    assert_eq!(answer.body, b"hi");
+    let wanted = Properties {
+        correlation_id: Some("c-1".to_owned()),
+        ..Properties::default()
+    };
+    assert_eq!(answer.properties, wanted);
 }
