@@ -212,6 +212,10 @@ class Relay:
         """Wait until something was held back; false where nothing came within `timeout` seconds."""
         return self._held.wait(timeout)
 
+    def holds(self, part: bytes) -> bool:
+        """Whether `part` is among what a peer sent and is held back."""
+        return self._loop.run(self._on_loop(lambda: any(part in c.kept["b"] for c in self._connections)))
+
     def release(self, ends: str = "ab") -> None:
         """Pass on again what these ends send; what one of them sent meanwhile is passed on in one piece."""
         self._loop.run(self._on_loop(lambda: self._let_go(ends)))

@@ -30,7 +30,10 @@ await_line() {
 
 if [ -z "${LISTENERS:-}" ]; then
     LISTENERS=PLAIN://0.0.0.0:9092
-    for number in 0 1 2 3; do LISTENERS="$LISTENERS,PROBE$number://0.0.0.0:910$number,SASL$number://0.0.0.0:911$number"; done
+    for number in 0 1 2 3; do
+        LISTENERS="$LISTENERS,PROBE$number://0.0.0.0:910$number,SASL$number://0.0.0.0:911$number"
+        LISTENERS="$LISTENERS,IPV6_$number://0.0.0.0:912$number"
+    done
 fi
 listeners=$LISTENERS,INTERNAL://127.0.0.1:9093
 advertised=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093

@@ -122,6 +122,8 @@ class BrokerControl(Protocol):
 #: Where a relay listens that a broker advertises, on the port that the broker's listener has on 127.0.0.1: Docker holds
 #: that port as long as the broker lives, so that nobody else is given it.
 RELAY_HOST = "127.0.1.1"
+#: The same of relays with an IPv6 address.
+RELAY_HOST_IPV6 = "::1"
 
 
 #: Brokers of a cluster of an advertising broker, with the listeners at which each is reached directly and through a

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.brokers.base import CLUSTER, RELAY_HOST, HostProcess, installed, pick_port
+from harness.brokers.base import CLUSTER, RELAY_HOST, RELAY_HOST_IPV6, HostProcess, installed, pick_port
 from harness.brokers.jars import gather_jars
 from harness.model import BrokerLine, Dialect
 from harness.paths import COMPOSE, cache
@@ -22,10 +22,13 @@ name = "kafka"
 PROBES = ("probe0", "probe1", "probe2", "probe3")
 #: The same with SASL; whoever has a probe's listener has the one of the same number too.
 SASL = ("sasl0", "sasl1", "sasl2", "sasl3")
+#: The same for relays with an IPv6 address.
+IPV6 = ("ipv6_0", "ipv6_1", "ipv6_2", "ipv6_3")
 listeners: Mapping[str, int] = {
     "plain": 9092,
     **{probe: 9100 + number for number, probe in enumerate(PROBES)},
     **{sasl: 9110 + number for number, sasl in enumerate(SASL)},
+    **{ipv6: 9120 + number for number, ipv6 in enumerate(IPV6)},
 }
 dialects: tuple[Dialect, ...] = (Dialect.KAFKA,)
 
@@ -42,6 +45,7 @@ def environment(ports: Mapping[str, int], *, cluster: bool = False) -> dict[str,
         }
     advertised = [f"PLAIN://127.0.0.1:{ports['plain']}"]
     advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in (*PROBES, *SASL)]
+    advertised += [f"{ipv6.upper()}://[{RELAY_HOST_IPV6}]:{ports[ipv6]}" for ipv6 in IPV6]
     return {"ADVERTISED": ",".join(advertised)}
 
 

@@ -20,6 +20,16 @@ _LOGGED = 10.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def is_ipv6(host: str) -> bool:
+    """Whether this is an IPv6 address, and no name."""
+    return ":" in host
+
+
+def no_address(host: str) -> Unavailable:
+    """What to say where nobody can listen at an IPv6 address."""
+    return Unavailable(f"this machine has no {host}: IPv6 is off")
+
+
 class BrokerCell(PeerCell):
     """One attempt at a scenario whose crate talks to a broker."""
 
@@ -37,8 +47,8 @@ class BrokerCell(PeerCell):
     def address(self, door: Door, *, shows_certificate: bool = False, key: KeyForm = KeyForm.PKCS8) -> dict[str, Any]:
         """Where the crate's client connects to, as the fields `host`, `port`, `tls` and `websocket` of WIRE.md."""
         relay = self.relay(door)
-        if ":" in door.host and door.host not in relay.hosts:
-            raise Unavailable(f"this machine has no {door.host}: IPv6 is off")
+        if is_ipv6(door.host) and door.host not in relay.hosts:
+            raise no_address(door.host)
         fields: dict[str, Any] = {"host": door.host, "port": relay.endpoint[1]}
         if door.websocket:
             fields["websocket"] = True

@@ -38,6 +38,7 @@ WEBSOCKET = Door("websocket", websocket=True)
 #: By name and not by address: crates with old versions of webpki know certificates for names alone.
 TLS = Door("tls", "localhost", ServerCertificate.GOOD)
 SASL = Door("sasl", listener="sasl")
+SASL_TLS = Door("sasl-tls", "localhost", ServerCertificate.GOOD, listener="sasl")
 MUTUAL_TLS = Door("mutual-tls", "localhost", ServerCertificate.GOOD, asks_client=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 from harness.bench import Bench, Peer
 from harness.brokers.base import CLUSTER, RELAY_HOST
 from harness.capture import Relay
-from harness.cells.broker import BrokerCell
+from harness.cells.broker import BrokerCell, is_ipv6, no_address
 from harness.cells.doors import PLAIN, SCRIPTED, Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
 from harness.cells.peer import RECOVERY, listed
@@ -61,10 +62,17 @@ class KafkaCell(BrokerCell):
         if door.name not in self._relays:
             listener = door.listener or "probe0"
             if not self.scenario.cluster:
-                listener = self._listener.replace("probe", door.listener or "probe")
+                kind = door.listener or ("ipv6_" if is_ipv6(door.host) else "probe")
+                listener = self._listener.replace("probe", kind)
                 while self._relays:
                     self._relays.popitem()[1].close()
-            self._open_door(door, listener, (RELAY_HOST, self.peer.broker.ports[listener]))
+            host = door.host if is_ipv6(door.host) else RELAY_HOST
+            try:
+                self._open_door(door, listener, (host, self.peer.broker.ports[listener]))
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise no_address(host) from error
+                raise
         return self._relays[door.name]
 
     # -- names and data ----------------------------------------------------------------------------
@@ -213,7 +221,7 @@ class KafkaCell(BrokerCell):
         self.expect_soon(check, expected=expected)
 
     def hurt(self, how: str, topic: str) -> None:
-        """Cut the client's connections, restart or kill the broker, or kill the topic's leader in a cluster.
+        """Cut the client's connections, restart or kill the broker, or kill or move the topic's leader in a cluster.
 
         Returns once the topics are served again.
         """
@@ -222,6 +230,8 @@ class KafkaCell(BrokerCell):
             return
         if how == "leader":
             self._kill_leader(topic)
+        elif how == "move":
+            self._move_leader(topic)
         elif how == "restart":
             self.peer.control.restart()
         else:
@@ -232,6 +242,8 @@ class KafkaCell(BrokerCell):
         """The addresses that the crate's client is given; of a cluster those of all brokers."""
         doors = [PLAIN, _SECOND] if self.scenario.cluster else [door]
         host = door.host if door.addresses else RELAY_HOST
+        if is_ipv6(door.host):
+            host = f"[{door.host}]"
         return [f"{host}:{self.relay(each).endpoint[1]}" for each in doors]
 
     def _kill_leader(self, topic: str) -> None:
@@ -240,6 +252,14 @@ class KafkaCell(BrokerCell):
         self.peer.control.kill_node(leader)
         self.remark(f"killed the leader, node {leader}")
         self._await_leader(topic, lambda now, _in_sync: now not in (leader, -1))
+
+    def _move_leader(self, topic: str) -> None:
+        """Have the other broker elected as leader of the topic's first partition, as for maintenance of the first."""
+        leader, _ = self._await_leader(topic, lambda _leader, in_sync: in_sync == len(CLUSTER))
+        others = [node for node in CLUSTER if node != leader]
+        self.fresh_reference().prefer_leader(topic, [*others, leader])
+        self._await_leader(topic, lambda now, _in_sync: now in others)
+        self.remark(f"moved the leader from node {leader}, which goes on running")
 
     def _await_leader(self, topic: str, right: Callable[[int, int], bool]) -> tuple[int, int]:
         """Wait until the topic's leader and the number of brokers in sync are as `right` wants them."""
@@ -258,10 +278,13 @@ class KafkaCell(BrokerCell):
         """How often the crate's clients have tried to connect so far, to whatever broker."""
         return sum(relay.accepted for relay in self._relays.values())
 
-    def keep_producing(self, client: KafkaClient, topic: str, record: Written) -> None:
-        """Produce, and where that ends in an error again after a second, as an application would, until it works."""
+    def keep_producing(self, client: KafkaClient, topic: str, record: Written, idle: float = IDLE) -> None:
+        """Produce, and where that ends in an error again after a second, as an application would, until it works.
+
+        `idle` as `_Patience` has it.
+        """
         expected = f"the client produces again within {RECOVERY:g} s"
-        patience = _Patience(self, expected)
+        patience = _Patience(self, expected, idle)
         while True:
             try:
                 client.produce(topic, record, within=max(CALL, patience.left))
@@ -269,10 +292,10 @@ class KafkaCell(BrokerCell):
             except RefusedByCrate as error:
                 patience.wait(error.observed)
 
-    def keep_consuming(self, client: KafkaClient, value: bytes | None) -> None:
-        """Read on through errors until the record with `value` comes."""
+    def keep_consuming(self, client: KafkaClient, value: bytes | None, idle: float = IDLE) -> None:
+        """Read on through errors until the record with `value` comes; `idle` as `_Patience` has it."""
         expected = f"the client reads on within {RECOVERY:g} s"
-        patience = _Patience(self, expected)
+        patience = _Patience(self, expected, idle)
         while patience.left > 0:
             try:
                 record = client.next_record(patience.left, expected)
@@ -303,12 +326,13 @@ class KafkaCell(BrokerCell):
 class _Patience:
     """How long an application repeats a call that fails: `RECOVERY` seconds from the start.
 
-    It ends after `IDLE` seconds in which the client answered every call with an error and did not once try to connect.
+    It ends after `idle` seconds in which the client answered every call with an error and did not once try to connect.
     """
 
-    def __init__(self, cell: KafkaCell, expected: str) -> None:
+    def __init__(self, cell: KafkaCell, expected: str, idle: float) -> None:
         self._cell = cell
         self._expected = expected
+        self._idle = idle
         self._started = self._tried = time.monotonic()
         self._connections = cell.connections()
 
@@ -329,8 +353,8 @@ class _Patience:
         observed = ""
         if self.left <= 1.0:
             observed = f"every call failed for {RECOVERY:g} s"
-        elif now - self._tried > IDLE:
-            observed = f"every call failed, and for {IDLE:g} s the client did not try to connect"
+        elif now - self._tried > self._idle:
+            observed = f"every call failed, and for {self._idle:g} s the client did not try to connect"
         if observed:
             raise Mismatch(f"{observed}; at last: {trouble}", expected=self._expected)
         self._cell.remark("trying again, as an application would")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cells.doors import PLAIN, Door
 from harness.cells.peer import PeerCell, PeerClient, described
+from harness.commands import kill_tree
 from harness.errors import RefusedByCrate
 from harness.probes.talk import ProbeProcess
 from harness.references.kafka import Written
@@ -143,6 +144,11 @@ class KafkaClient(PeerClient):
     def stop(self) -> None:
         """Leave the group and stop reading."""
         self.call("stop", kafka.StopRequest(), "reading stops")
+
+    def die(self) -> None:
+        """Kill the process (SIGKILL), which then says goodbye to nobody."""
+        kill_tree(self._process.pid)
+        self._cell.remark("killed the client's process")
 
     def disconnect(self) -> None:
         """Drop the client."""

@@ -21,6 +21,7 @@ from kafka.errors import (
     UnknownBrokerIdError,
 )
 from kafka.partitioner import murmur2
+from kafka.protocol.admin import ElectionType
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from harness.errors import ReferenceFailed
@@ -139,6 +140,15 @@ class KafkaReference:
             partitions: list[dict[str, Any]] = self._admin().describe_topics([topic])[0]["partitions"]
             first = next(found for found in partitions if found["partition_index"] == 0)
             return int(first["leader_id"]), len(first["isr_nodes"])
+
+    def prefer_leader(self, topic: str, brokers: Sequence[int]) -> None:
+        """Put the first partition's replicas in this order, and have the first of them elected (KIP-455, KIP-460)."""
+        with _step(f"move the leader of {topic}"):
+            place = TopicPartition(topic, 0)
+            refused = self._admin().alter_partition_reassignments({place: list(brokers)}).get(place)
+            if refused is not None:
+                raise ReferenceFailed(f"the broker refused to reassign {topic}: {refused}")
+            self._admin().elect_leaders(ElectionType.PREFERRED, {topic: [0]})
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 where it is not there."""

@@ -222,7 +222,7 @@ class _Reader:
             **connection,
             group_id=request.group,
             enable_auto_commit=False,
-            isolation_level=request.isolation,
+            isolation_level=request.isolation or "read_uncommitted",
             auto_offset_reset="latest" if request.start == "latest" else "earliest",
             fetch_max_wait_ms=_POLL,
             **options,

@@ -91,7 +91,9 @@ class ConsumeRequest(Strict):
     start: str = Field(description="`earliest`, `latest`, or an offset as decimal digits")
     group: str | None = None
     join: bool = Field(default=False, description="be a member of the group, which the broker gives partitions to")
-    isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
+    isolation: Literal["read_uncommitted", "read_committed"] | None = Field(
+        default=None, description="null: what the crate does unless it is told"
+    )
     fetch_max_bytes: int | None = Field(default=None, description="bytes")
 
 

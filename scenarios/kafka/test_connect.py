@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cells.doors import SECOND_ADDRESS
+import time
+
+from harness.cells.doors import IPV6, SECOND_ADDRESS
 from harness.cells.kafka import KafkaCell
 from harness.cells.kafka_client import Delivered
 from harness.cells.rounds import CONNECTING, expect_freed
@@ -15,6 +17,9 @@ _METADATA = "https://kafka.apache.org/protocol.html#The_Messages_Metadata"
 _ANSWERED = 130.0
 #: Seconds between two bytes.
 _DRIP = 0.0002
+#: Seconds in which the broker has answered every request to fetch that a client may have under way, twice what it
+#: waits for records at most (fetch.max.wait.ms): of more requests nobody could tell.
+_FETCHED = 1.0
 #: Records that a client sends before it leaves.
 _PARTING = 20
 
@@ -105,6 +110,40 @@ def test_reads_answers_byte_by_byte(cell: KafkaCell) -> None:
 @scenario(
     Dialect.KAFKA,
     level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[
+        "https://kafka.apache.org/protocol.html#protocol_network",
+        "https://kafka.apache.org/protocol.html#protocol_common",
+    ],
+    deadline=60.0,
+)
+def test_reads_answers_that_come_together(cell: KafkaCell) -> None:
+    """Answers that come in one piece, as many as the client waits for, are told apart.
+
+    A client that reads three partitions may wait for up to three answers on one connection.
+    """
+    topic = cell.topic(partitions=3)
+    first, *together = [Written(b"key", cell.payload(), number) for number in (0, 0, 1, 2)]
+    cell.reference.produce(topic, [first])
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(client, [Delivered(b"key", first.value)], expected="the crate delivers what is there")
+    relay = cell.relay()
+    relay.hold("b")
+    cell.reference.produce(topic, together)
+    end = time.monotonic() + _FETCHED
+    while not all(relay.holds(record.value or b"") for record in together) and time.monotonic() < end:
+        time.sleep(0.05)
+    cell.remark(f"held back {sum(relay.holds(record.value or b'') for record in together)} of 3 records")
+    relay.release()
+    wanted = [Delivered(b"key", record.value, record.partition or 0) for record in together]
+    cell.expect_delivered(client, wanted, expected="the crate delivers each record once")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
     requirement=Requirement.PRACTICE,
     consequence=Consequence.LOSS,
     spec=["https://kafka.apache.org/documentation/#producerconfigs_acks"],
@@ -144,6 +183,25 @@ def test_frees_what_a_connection_took(cell: KafkaCell) -> None:
         client.disconnect()
 
     expect_freed(cell, client, one_round)
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.INTEROP,
+    spec=["RFC 6540: IPv6 support required"],
+    deadline=45.0,
+)
+def test_works_over_ipv6(cell: KafkaCell) -> None:
+    """The client is given an IPv6 address, follows the one that the broker advertises, produces and consumes."""
+    topic, record = cell.topic(), Written(b"key", cell.payload())
+    stored = [Delivered(b"key", record.value)]
+    client = cell.connected(door=IPV6)
+    client.produce(topic, record)
+    cell.expect_stored(topic, stored, expected="the topic holds the record")
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(client, stored, expected="the crate delivers the record")
 
 
 @scenario(

@@ -333,28 +333,6 @@ def test_consumes_a_compacted_topic(cell: KafkaCell) -> None:
     level=Level.EXTENDED,
     requirement=Requirement.MAY,
     consequence=Consequence.INTEROP,
-    spec=["https://cwiki.apache.org/confluence/display/KAFKA/KIP-98"],
-    capability="transactions",
-    features=["read-committed"],
-    deadline=45.0,
-)
-def test_reads_committed_records_alone(cell: KafkaCell) -> None:
-    """A client that asks for committed records gets nothing of an aborted transaction."""
-    topic = cell.topic()
-    aborted, committed = _numbered(cell, 3), _numbered(cell, 3)
-    cell.reference.produce_in_transaction(topic, aborted, commit=False)
-    cell.reference.produce_in_transaction(topic, committed)
-    client = cell.connected()
-    client.consume(topic, start="earliest", isolation="read_committed")
-    wanted = [Delivered(r.key, r.value, topic=topic, offset=4 + number) for number, r in enumerate(committed)]
-    cell.expect_delivered(client, wanted, expected="the crate delivers the committed records alone")
-
-
-@scenario(
-    Dialect.KAFKA,
-    level=Level.EXTENDED,
-    requirement=Requirement.MAY,
-    consequence=Consequence.INTEROP,
     spec=["https://cwiki.apache.org/confluence/display/KAFKA/KIP-82"],
     features=["headers"],
     # 0.11 leaves Fetch requests of clients that know no headers unanswered where records have some.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from harness.cells.kafka import KafkaCell
 from harness.cells.kafka_client import Delivered
 from harness.model import Consequence, Dialect, Level, Requirement
@@ -12,6 +14,9 @@ _COMMIT = "https://kafka.apache.org/protocol.html#The_Messages_OffsetCommit"
 _FETCH = "https://kafka.apache.org/protocol.html#The_Messages_OffsetFetch"
 _JOIN = "https://kafka.apache.org/protocol.html#The_Messages_JoinGroup"
 _NEXT = "https://kafka.apache.org/documentation/#design_consumerposition"
+#: Seconds after which the group goes on without a member of which nothing is heard: session.timeout.ms of Kafka's own
+#: client (KIP-735), and 15 for the group to notice it and share the partitions anew.
+_TAKEN_OVER = 60.0
 
 
 def _wanted(topic: str, records: list[Written], first: int) -> list[Delivered]:
@@ -185,3 +190,41 @@ def test_takes_over_from_a_member_that_left(cell: KafkaCell) -> None:
     cell.reference.produce(topic, records)
     wanted = [Delivered(r.key, r.value, r.partition or 0, topic) for r in records]
     cell.expect_delivered(stays, wanted, expected="the other member delivers the records of both partitions")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.LOSS,
+    spec=[_JOIN, "https://cwiki.apache.org/confluence/display/KAFKA/KIP-735"],
+    capability="groups",
+    features=["group-membership"],
+    deadline=150.0,
+    timer=_TAKEN_OVER,
+)
+def test_takes_over_from_a_member_that_was_killed(cell: KafkaCell) -> None:
+    """When one of two members is killed, the other reads all partitions within 60 seconds.
+
+    The killed one leaves the group without a word, and it takes the session timeout, 45 seconds for Kafka's own client,
+    until the group knows. What nobody committed may come again.
+    """
+    topic, group = cell.topic(partitions=2), cell.name("group")
+    stays, dies = cell.connected(), cell.connected()
+    for member in (stays, dies):
+        member.consume(topic, start="earliest", group=group, join=True)
+    before, after = ([Written(b"key", cell.payload(), number) for number in range(2)] for _ in range(2))
+    cell.reference.produce(topic, before)
+    shares = cell.delivered_to([stays, dies], len(before), expected="the members deliver a record each")
+    cell.expect(
+        [len(share) for share in shares] == [1, 1],
+        expected="each member reads one partition",
+        observed=f"one delivered {len(shares[0])} of 2 records, the other {len(shares[1])}",
+    )
+    dies.die()
+    cell.reference.produce(topic, after)
+    expected = f"the other member delivers the records of both partitions within {_TAKEN_OVER:g} s"
+    missing, end = {record.value for record in after}, time.monotonic() + _TAKEN_OVER
+    while missing and (record := stays.next_record(max(0.0, end - time.monotonic()), expected)) is not None:
+        missing.discard(record.value)
+    cell.expect(not missing, expected=expected, observed=f"{len(missing)} of {len(after)} records did not come")

@@ -6,7 +6,7 @@ up, which is twice the longest pause that Kafka's own clients make by default.
 
 from __future__ import annotations
 
-from harness.cells.kafka import KafkaCell
+from harness.cells.kafka import IDLE, KafkaCell
 from harness.cells.kafka_client import Delivered
 from harness.cells.peer import RECOVERY
 from harness.model import Consequence, Dialect, Level, Need, Requirement
@@ -51,14 +51,14 @@ _after_the_leader = scenario(
 )
 
 
-def _produces_again(cell: KafkaCell, hurt: str) -> None:
+def _produces_again(cell: KafkaCell, hurt: str, idle: float = IDLE) -> None:
     """Produce, lose the connection, produce again; what was acknowledged is there."""
     topic = cell.topic()
     before, after = Written(b"key", cell.payload()), Written(b"key", cell.payload())
     client = cell.connected()
     client.produce(topic, before)
     cell.hurt(hurt, topic)
-    cell.keep_producing(client, topic, after)
+    cell.keep_producing(client, topic, after, idle)
     found = values(cell.fresh_reference().read_all(topic))
     cell.expect(
         before.value in found and after.value in found,
@@ -67,7 +67,7 @@ def _produces_again(cell: KafkaCell, hurt: str) -> None:
     )
 
 
-def _reads_on(cell: KafkaCell, hurt: str) -> None:
+def _reads_on(cell: KafkaCell, hurt: str, idle: float = IDLE) -> None:
     """Read, lose the connection, read on."""
     topic = cell.topic()
     before, after = Written(b"key", cell.payload()), Written(b"key", cell.payload())
@@ -77,7 +77,7 @@ def _reads_on(cell: KafkaCell, hurt: str) -> None:
     cell.expect_delivered(client, [Delivered(b"key", before.value)], expected="the crate delivers what is there")
     cell.hurt(hurt, topic)
     cell.fresh_reference().produce(topic, [after])
-    cell.keep_consuming(client, after.value)
+    cell.keep_consuming(client, after.value, idle)
 
 
 @_after_a_cut
@@ -146,3 +146,21 @@ def test_produces_again_after_the_leader_was_killed(cell: KafkaCell) -> None:
 def test_reads_on_after_the_leader_was_killed(cell: KafkaCell) -> None:
     """Of two brokers one is killed and the other leads: the client finds it and reads on within 60 seconds."""
     _reads_on(cell, "leader")
+
+
+@_after_the_leader
+def test_produces_again_after_the_leader_moved(cell: KafkaCell) -> None:
+    """When another broker is made the leader and none goes away, the client finds it and produces within 60 seconds.
+
+    That is what happens at every maintenance. Connections stay, so that the client need not make one.
+    """
+    _produces_again(cell, "move", idle=RECOVERY)
+
+
+@_after_the_leader
+def test_reads_on_after_the_leader_moved(cell: KafkaCell) -> None:
+    """When another broker is made the leader and none goes away, the client finds it and reads on within 60 seconds.
+
+    That is what happens at every maintenance. Connections stay, so that the client need not make one.
+    """
+    _reads_on(cell, "move", idle=RECOVERY)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.doors import SASL
+from harness.cells.doors import SASL, SASL_TLS, Door
 from harness.cells.kafka import KafkaCell
 from harness.cells.kafka_client import Delivered
-from harness.model import Consequence, Dialect, Level, Requirement
+from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.references.kafka import Written
 from harness.scenario import scenario
 
@@ -16,10 +16,10 @@ _SCRAM = "https://kafka.apache.org/documentation/#security_sasl_scram"
 _SCRAMS = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
-def _logs_in(cell: KafkaCell, mechanism: str) -> None:
+def _logs_in(cell: KafkaCell, mechanism: str, door: Door = SASL) -> None:
     """The right password opens the door: what the client produces is stored."""
     topic, record = cell.topic(), Written(b"key", cell.payload())
-    client = cell.connected(door=SASL, sasl=cell.user(mechanism))
+    client = cell.connected(door=door, sasl=cell.user(mechanism))
     client.produce(topic, record)
     cell.expect_stored(topic, [Delivered(b"key", record.value)], expected="the topic holds the record")
 
@@ -50,6 +50,23 @@ def _reports_a_wrong_password(cell: KafkaCell, mechanism: str) -> None:
 def test_logs_in_with_plain(cell: KafkaCell) -> None:
     """The client logs in with user name and password, and produces."""
     _logs_in(cell, "PLAIN")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.CORE,
+    requirement=Requirement.MAY,
+    consequence=Consequence.SECURITY,
+    spec=[_PLAIN, "RFC 4616, section 6"],
+    capability="sasl",
+    needs=[Need.TLS],
+    features=["sasl", "tls"],
+    since="1.1",
+    deadline=45.0,
+)
+def test_logs_in_with_plain_over_tls(cell: KafkaCell) -> None:
+    """The client logs in with user name and password over TLS, without which everyone could read them, and produces."""
+    _logs_in(cell, "PLAIN", SASL_TLS)
 
 
 @scenario(

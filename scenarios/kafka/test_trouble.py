@@ -147,7 +147,11 @@ def test_produces_to_a_topic_that_was_made_again(cell: KafkaCell) -> None:
     level=Level.ROBUSTNESS,
     requirement=Requirement.PRACTICE,
     consequence=Consequence.HANG,
-    spec=[f"{_ERRORS}: OFFSET_OUT_OF_RANGE", "https://cwiki.apache.org/confluence/display/KAFKA/KIP-516"],
+    spec=[
+        f"{_ERRORS}: OFFSET_OUT_OF_RANGE",
+        "https://cwiki.apache.org/confluence/display/KAFKA/KIP-320",
+        "https://cwiki.apache.org/confluence/display/KAFKA/KIP-516",
+    ],
     deadline=150.0,
     timer=RECOVERY,
 )
@@ -155,7 +159,9 @@ def test_notices_that_the_topic_it_reads_was_made_again(cell: KafkaCell) -> None
     """After the topic that it reads was deleted and created again, the client reads on, or tells of an error.
 
     Its position is beyond the new topic's end. Whether to read from the beginning then is the application's choice; to
-    wait there without a word loses what is produced.
+    wait there without a word loses what is produced. Where topics have no ids a client may take this for a log that was
+    truncated and go on at its end, so that a second record, still before its old position, is produced after half of
+    the time.
     """
     topic = cell.topic()
     before = [Written(b"key", cell.payload()) for _ in range(3)]
@@ -166,14 +172,18 @@ def test_notices_that_the_topic_it_reads_was_made_again(cell: KafkaCell) -> None
         client, [Delivered(r.key, r.value) for r in before], expected="the crate delivers what is there"
     )
     cell.make_again(topic)
-    record, expected = Written(b"key", cell.payload()), f"the new topic's record, or an error, within {RECOVERY:g} s"
-    cell.fresh_reference().produce(topic, [record])
-    found = client.next_record_or_error(RECOVERY, expected)
+    expected = f"a record of the new topic, or an error, within {RECOVERY:g} s"
+    after, reference = [Written(b"key", cell.payload()) for _ in range(2)], cell.fresh_reference()
+    for record in after:
+        reference.produce(topic, [record])
+        found = client.next_record_or_error(RECOVERY / len(after), expected)
+        if found is not None:
+            break
     if isinstance(found, str):
         cell.remark(f"an error, as it may be: {found}")
         return
     cell.expect(
-        found is not None and found.value == record.value,
+        found is not None and found.value in [record.value for record in after],
         expected=expected,
         observed="nothing" if found is None else f"it delivered {found}",
     )

@@ -13,7 +13,7 @@ import sys
 from harness.model import Dialect
 from harness.references.kafka_control import ControlClient
 from harness.wire import kafka
-from harness.wire.messages import Empty, decode, encode
+from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.mqtt import Tls
 from harness.wire.serve import Events, ProbeFailure, Server
 from tests.saboteurs import kafka_careless, kafka_readers  # noqa: F401 - their clients are found as subclasses
@@ -193,6 +193,16 @@ class TriesOneAddress(ControlClient):
         return super().connect(request.model_copy(update={"bootstrap": [f"{first}:{port}"]}))
 
 
+class KnowsNoIpv6(ControlClient):
+    """Connects to IPv4 addresses alone."""
+
+    def connect(self, request: kafka.ConnectRequest) -> Empty:
+        """Refuse the others."""
+        if any("[" in address for address in request.bootstrap):
+            raise ProbeFailure(ErrorCode.IO, "no such address")
+        return super().connect(request)
+
+
 class TrustsAnyCertificate(ControlClient):
     """Whoever answers is the right one."""
 
@@ -201,6 +211,14 @@ class TrustsAnyCertificate(ControlClient):
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
+
+
+class LogsInWithoutTls(ControlClient):
+    """Who logs in does without TLS."""
+
+    def connect(self, request: kafka.ConnectRequest) -> Empty:
+        """Forget it."""
+        return super().connect(request.model_copy(update={"tls": None} if request.sasl else {}))
 
 
 class HidesItsCertificate(ControlClient):

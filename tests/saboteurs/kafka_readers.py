@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -61,6 +62,12 @@ class ReadsUncommitted(_Reads):
     instead: ClassVar[dict[str, Any]] = {"isolation": "read_uncommitted"}
 
 
+class ReadsCommitted(_Reads):
+    """The isolation level is ignored, and what was not committed is never read."""
+
+    instead: ClassVar[dict[str, Any]] = {"isolation": "read_committed"}
+
+
 class ReadsOneTopic(ControlClient):
     """Of several topics the first alone is read."""
 
@@ -98,6 +105,30 @@ class DeliversEmptyForNull(ControlClient):
     def deliver(self, record: Read) -> None:
         """Deliver something."""
         super().deliver(replace(record, key=record.key or b"", value=record.value or b""))
+
+
+class LosesWhatComesTogether(ControlClient):
+    """A record that comes within half a second of another one is lost."""
+
+    _last = -1.0
+
+    def deliver(self, record: Read) -> None:
+        """Deliver it where it comes alone."""
+        before, self._last = self._last, time.monotonic()
+        if before < 0 or self._last - before > 0.5:
+            super().deliver(record)
+
+
+class KeepsToOnePartition(ControlClient):
+    """Only the partition of the first record is read, whatever the group gives the member later."""
+
+    _partition: int | None = None
+
+    def deliver(self, record: Read) -> None:
+        """Leave the others out."""
+        self._partition = record.partition if self._partition is None else self._partition
+        if record.partition == self._partition:
+            super().deliver(record)
 
 
 class NeverLeaves(ControlClient):

@@ -251,12 +251,15 @@ def test_holds_what_the_peer_sends_and_passes_it_on_in_one_piece(
         time.sleep(0.05)
     assert relay.await_held(10)
     assert relay.served == 0, "the client got no answer yet"
+    assert relay.holds(b"one")
+    assert not relay.holds(b"four")
     client.settimeout(0.1)
     with pytest.raises(TimeoutError):
         client.recv(1)
     client.settimeout(10)
     relay.release()
     assert client.recv(100) == b"onetwothree"
+    assert not relay.holds(b"one")
     assert relay.served == 1
     _, sent, received = _recorded(relay, tmp_path)
     assert sent == received == b"onetwothree"

@@ -200,7 +200,7 @@ impl kit::kafka::Client for Probe {
     }
 
     fn consume(&mut self, request: Consume) -> Result<(), Failure> {
-        if request.isolation == Isolation::ReadCommitted {
+        if request.isolation == Some(Isolation::ReadCommitted) {
             return Err(lacks("read-committed"));
         }
         if request.join {

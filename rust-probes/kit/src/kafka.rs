@@ -205,16 +205,15 @@ pub struct Consume {
     /// Be a member of the group, which the broker gives partitions to.
     #[serde(default)]
     pub join: bool,
-    #[serde(default)]
-    pub isolation: Isolation,
+    /// `None`: what the crate does unless it is told.
+    pub isolation: Option<Isolation>,
     pub fetch_max_bytes: Option<i32>,
 }
 
 /// What a consumer sees of transactions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
-    #[default]
     ReadUncommitted,
     ReadCommitted,
 }

@@ -24,7 +24,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use kit::kafka::{
     Acks, Bytes, Committed, Compression, Connect, Consume, CreateTopic, Event, Events, Header,
-    Number, Offsets, Place, Placement, Produce,
+    Isolation, Number, Offsets, Place, Placement, Produce,
 };
 use kit::{Failure, Info};
 use rskafka::client::consumer::{StartOffset, StreamConsumerBuilder};
@@ -190,6 +190,9 @@ impl kit::kafka::Client for Probe {
         }
         if request.group.is_some() {
             return Err(lacks("commit"));
+        }
+        if request.isolation == Some(Isolation::ReadUncommitted) {
+            return Err(lacks("read-uncommitted"));
         }
         self.stop()?;
         for topic in request.topics {
