@@ -191,7 +191,8 @@ def metadata(nodes: Sequence[tuple[str, int]], topic: str, leader: int, error: i
         for number, (host, port) in enumerate(nodes, start=1)
     ]
     topics = [kind(name=topic, partitions=[partition])]
-    return MetadataResponse(brokers=brokers, controller_id=1, topics=_array(topics, boasts))
+    # A cluster has had an id since Kafka 0.10.1 (KIP-78), and clients may wait for it.
+    return MetadataResponse(brokers=brokers, cluster_id="scripted", controller_id=1, topics=_array(topics, boasts))
 
 
 def produced(answered: Iterable[Answered], *, throttle_ms: int = 0, boasts: bool = False) -> Any:

@@ -1,9 +1,11 @@
 //! The probe of [rdkafka](https://docs.rs/rdkafka/0.39.0/rdkafka/), which binds librdkafka, on a tokio runtime.
 //!
-//! - `connect` and `metadata` follow
+//! - `metadata` follows
 //!   [metadata.rs](https://docs.rs/crate/rdkafka/0.39.0/source/examples/metadata.rs): a `BaseConsumer` without a group,
-//!   and `fetch_metadata`, whose time limit the application gives. `offsets` is its `fetch_watermarks` and
-//!   `offsets_for_times`, `committed` its `committed_offsets`.
+//!   and `fetch_metadata`, whose time limit the application gives. `connect` makes that client and awaits its
+//!   `fetch_cluster_id`, for which producers and consumers ask as soon as they connect: asking for all topics is what
+//!   few applications do. `offsets` is its `fetch_watermarks` and `offsets_for_times`, `committed` its
+//!   `committed_offsets`.
 //! - `create_topic` is
 //!   [AdminClient](https://docs.rs/rdkafka/0.39.0/rdkafka/admin/struct.AdminClient.html)`::create_topics`.
 //! - `produce` follows
@@ -187,7 +189,8 @@ impl kit::kafka::Client for Probe {
     fn connect(&mut self, request: Connect) -> Result<(), Failure> {
         let config = options::config(&request);
         let client: BaseConsumer = config.create().map_err(failure)?;
-        client.fetch_metadata(None, LIMIT).map_err(failure)?;
+        let cluster = client.client().fetch_cluster_id(LIMIT);
+        cluster.ok_or_else(|| Failure::timeout(format!("no cluster id within {LIMIT:?}")))?;
         self.connected = Some(Connected {
             client_id: request.client_id,
             config,
@@ -258,8 +261,10 @@ impl kit::kafka::Client for Probe {
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .set("isolation.level", isolation(request.isolation))
             .set("auto.offset.reset", reset(request.start));
+        if let Some(wanted) = request.isolation {
+            config.set("isolation.level", isolation(wanted));
+        }
         if let Some(bytes) = request.fetch_max_bytes {
             config.set("max.partition.fetch.bytes", bytes.to_string());
         }
