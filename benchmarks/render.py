@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.matrix import build
 from harness.model import (
     NO_PEER,
     Attempt,
@@ -40,6 +39,7 @@ from harness.model import (
 from harness.report import FORMATS, without_collector
 from harness.report.publication import Publication
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.tabulating import tabulate
 
 _PEERS = {
     Dialect.MQTT_3_1_1: ("mosquitto", ("2.0", "2.0.11")),
@@ -147,7 +147,7 @@ def main(crates: int, cells: int) -> None:
     print(f"{len(plan.crates)} crates, {len(plan.cells)} cells\n\n| step | seconds | CPU seconds |\n|---|---:|---:|")
     published = Publication(datetime.date(2026, 11, 23))
     began = _now()
-    matrix = build(run, plan, results)
+    matrix = tabulate(run, plan, results)
     _print("matrix", began)
     # In the system's folder for temporary files, which TMPDIR can put on another disk or in memory.
     with tempfile.TemporaryDirectory() as name, without_collector():

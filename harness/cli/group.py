@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness import matrix
 from harness.errors import UsageError
 from harness.matrix import Matrix
 from harness.report import console as console_report
 from harness.report.publication import Publication
 from harness.store import RunFolder
+from harness.tabulating import tabulate
 
 #: Columns that the printed matrix needs.
 _CONSOLE_WIDTH = 116
@@ -34,7 +34,7 @@ def matrix_of(folder: RunFolder) -> Matrix:
     Raises:
         UsageError: it is no run's, or not a whole one.
     """
-    return matrix.build(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle())
+    return tabulate(folder.read_run(), folder.read_plan(), folder.read_cells(), folder.read_oracle())
 
 
 #: For people or for programs, of every command that has data to give.

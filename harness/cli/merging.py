@@ -14,6 +14,7 @@ from harness.cli.placing import need_new
 from harness.errors import HarnessFault
 from harness.shards import Part, merge
 from harness.store import RunFolder
+from harness.tabulating import tabulate
 
 
 @cli.command("merge")
@@ -56,7 +57,7 @@ def merge_shards(
     target.write_plan(whole.plan)
     if whole.judged is not None:
         target.write_oracle(whole.judged)
-    unfinished = matrix.build(whole.info, whole.plan, whole.cells, whole.judged)
+    unfinished = tabulate(whole.info, whole.plan, whole.cells, whole.judged)
     code = matrix.exit_code(unfinished, interrupted=False, tolerate_unreachable=tolerate_unreachable)
     info = replace(whole.info, exit=code)
     target.write_run(info)

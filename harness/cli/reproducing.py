@@ -32,6 +32,7 @@ from harness.report.text import one_line
 from harness.session import RunSession
 from harness.snapshot import Seen
 from harness.store import RunFolder, all_runs
+from harness.tabulating import tabulate
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _measured(wanted: Asked, keep: bool) -> _Again:
         raise UsageError(message)
     judged = judge_run(session.folder.path, results, say)
     session.folder.write_oracle(judged)
-    built = matrix.build(session.folder.read_run(), session.folder.read_plan(), results, judged)
+    built = tabulate(session.folder.read_run(), session.folder.read_plan(), results, judged)
     report.write(session.folder, built)
     return _Again(session.folder, built, next(cell for cell in built.cells if cell.key == results[0].key))
 

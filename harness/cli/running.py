@@ -32,6 +32,7 @@ from harness.session import RunSession
 from harness.shards import assign
 from harness.shards import parse as parse_shard
 from harness.store import RunFolder
+from harness.tabulating import tabulate
 from harness.turns import WORKERS
 
 #: Seconds after which a cell counts as a hang of ours; it may wait long for its turn and for what others build.
@@ -269,9 +270,9 @@ def complete(
             folder.write_oracle(judge_run(folder.path, cells, say))
     judged = folder.read_oracle()
     code = matrix.exit_code(
-        matrix.build(folder.read_run(), plan, cells, judged), interrupted, tolerate_unreachable=tolerate_unreachable
+        tabulate(folder.read_run(), plan, cells, judged), interrupted, tolerate_unreachable=tolerate_unreachable
     )
-    built = matrix.build(session.complete(None if interrupted else code), plan, cells, judged)
+    built = tabulate(session.complete(None if interrupted else code), plan, cells, judged)
     return built, report.write(folder, built), code
 
 

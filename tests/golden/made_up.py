@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.authors import ProbeSource, Statement
-from harness.matrix import Matrix, build
+from harness.matrix import Matrix
 from harness.model import (
     NO_PEER,
     Attempt,
@@ -36,6 +36,7 @@ from harness.model import (
 from harness.report.publication import Publication
 from harness.snapshot import Snapshot
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.tabulating import tabulate
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 SCRIPT = "<script>alert(1)</script>"
@@ -390,7 +391,7 @@ ORACLE = _oracle()
 
 def matrix() -> Matrix:
     """The made-up run's matrix."""
-    return build(RUN, PLAN, RESULTS, ORACLE)
+    return tabulate(RUN, PLAN, RESULTS, ORACLE)
 
 
 def write_evidence(folder: Path) -> None:

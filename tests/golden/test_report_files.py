@@ -19,13 +19,13 @@ from rich.console import Console
 
 from benchmarks import render
 from harness.errors import HarnessFault
-from harness.matrix import build
 from harness.model import Need, Role, Verdict
 from harness.paths import ROOT
 from harness.report import console, html, junit, markdown, results_json, write
 from harness.report.evidence import EvidenceLink
 from harness.report.wire import conversation_block
 from harness.store import RunFolder
+from harness.tabulating import tabulate
 from tests.golden import made_up
 
 MATRIX = made_up.matrix()
@@ -132,7 +132,7 @@ def test_a_cells_page_says_first_how_to_compare_it(report: Path) -> None:
 def test_a_cells_page_of_a_source_in_a_folder_leaves_the_folder_to_its_reader(tmp_path: Path) -> None:
     first, *others = made_up.PLAN.crates
     plan = replace(made_up.PLAN, crates=(replace(first, path="/home/me/one"), *others))
-    write(RunFolder(tmp_path), build(made_up.RUN, plan, made_up.RESULTS, made_up.ORACLE), made_up.PUBLISHED)
+    write(RunFolder(tmp_path), tabulate(made_up.RUN, plan, made_up.RESULTS, made_up.ORACLE), made_up.PUBLISHED)
     page = (tmp_path / "cell/mqtt-one/receives/mosquitto@2.0/index.html").read_text(encoding="utf-8")
     told = _section(page, "Run it again")
     assert "where DIR has the crate" in told
@@ -246,7 +246,7 @@ def test_index_is_small(report: Path) -> None:
 
 def test_index_of_two_hundred_crates_is_small_too() -> None:
     run, plan, results = render.made_up(crates=200, cells=4_400)
-    matrix = build(run, plan, results)
+    matrix = tabulate(run, plan, results)
     assert [len(section.columns) for section in matrix.sections] == [11] * 4
     found = {
         address: len(text.encode())

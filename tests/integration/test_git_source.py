@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import matrix
+from harness.tabulating import tabulate
 from tests.integration.checkout import Checkout
 
 UPSTREAM = "https://github.com/cubehub/rust-mqtt"
@@ -50,7 +51,7 @@ def test_an_unreachable_source_makes_the_row_unavailable_and_that_is_tolerated_o
         "connects of rust-mqtt": "unavailable",
     }
     assert all("cannot be reached: " in cell.reason for cell in cells)
-    built = matrix.build(checkout.run.read_run(), checkout.run.read_plan(), cells)
+    built = tabulate(checkout.run.read_run(), checkout.run.read_plan(), cells)
     assert matrix.exit_code(built, interrupted=False) == 3
 
 

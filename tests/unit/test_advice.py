@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.advice import Advice, Recommendation, advise, decide, overall
 from harness.advisories import Advisories, Advisory
-from harness.matrix import Matrix, build
+from harness.matrix import Matrix
 from harness.model import (
     NO_PEER,
     Attempt,
@@ -32,6 +32,7 @@ from harness.model import (
     Verdict,
 )
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.tabulating import tabulate
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 MQTT = Dialect.MQTT_3_1_1
@@ -89,7 +90,7 @@ def _matrix(
         expectations=(),
     )
     builds = {f"published-{crate.handle}": {"advisories": asdict(advisories)}} if advisories else {}
-    return build(replace(RUN, builds=builds), plan, results, oracle)
+    return tabulate(replace(RUN, builds=builds), plan, results, oracle)
 
 
 def _only(matrix: Matrix) -> Advice:
@@ -189,7 +190,7 @@ def test_a_reason_says_where_the_same_passes() -> None:
         expectations=(),
     )
     results = [cell.result for cell in both.cells] + [replace(fine, verdict=Verdict.PASS)]
-    advice = _only(build(RUN, plan, results))
+    advice = _only(tabulate(RUN, plan, results))
     assert advice.reasons[0].text.endswith("(1 cell, interop, on mosquitto@2.0; not on mosquitto@1.4)")
 
 
@@ -203,7 +204,7 @@ def test_cells_of_one_defect_are_one_reason() -> None:
     )
     plan = Plan((CRATE,), (NEW,), matrix.scenarios, tuple(PlannedCell(c.key, True, "") for c in matrix.cells), known)
     results = [replace(cell.result, change=Change.AS_EXPECTED) for cell in matrix.cells]
-    advice = _only(build(RUN, plan, results))
+    advice = _only(tabulate(RUN, plan, results))
     assert [reason.text for reason in advice.reasons] == ["it does wrong (3 cells, interop)"]
     assert len(advice.reasons[0].cells) == 3
 

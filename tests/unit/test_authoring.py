@@ -9,10 +9,11 @@ import pytest
 from harness.catalog import load_crates, pick_crates
 from harness.cli.authoring import compare, exit_code
 from harness.errors import UsageError
-from harness.matrix import Matrix, build
+from harness.matrix import Matrix
 from harness.model import CellKey, CellResult, Consequence, Crate, Dialect, Level, Requirement, Role, Scenario, Verdict
 from harness.probes.versions import with_requirement
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.tabulating import tabulate
 
 RUN = RunInfo("r", "2026-11-22T10:11:12Z", "ci", "", "", False, {}, {}, "1")
 PASS, FAIL, CRASH = Verdict.PASS, Verdict.FAIL, Verdict.CRASH
@@ -36,7 +37,7 @@ def _matrix(before: Crate, after: Crate, verdicts: dict[str, tuple[Verdict, Verd
         for crate, verdict in zip((before, after), pair, strict=True)
     ]
     cells = tuple(PlannedCell(result.key, True, "") for result in results)
-    return build(RUN, Plan((before, after), (), scenarios, cells), results)
+    return tabulate(RUN, Plan((before, after), (), scenarios, cells), results)
 
 
 @pytest.mark.parametrize(

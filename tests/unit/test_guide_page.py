@@ -14,9 +14,10 @@ from harness.catalog import load_crates, load_guide_links
 from harness.guide.check import check
 from harness.guide.links import Link, links_of, place
 from harness.guide.suggest import rewritten, suggest
-from harness.matrix import Matrix, build
+from harness.matrix import Matrix
 from harness.model import CellKey, CellResult, Crate, GuideLink, Role, Sourced, Verdict
 from harness.store import Plan, PlannedCell
+from harness.tabulating import tabulate
 from tests.golden import made_up
 
 BASE = "https://example.org/run/7"
@@ -49,7 +50,7 @@ def _matrix() -> Matrix:
     keys = [CellKey(made_up.MQTT, "connects", "", crate.name, crate.version, made_up.MOSQUITTO) for crate in CRATES]
     plan = Plan(CRATES, made_up.LINES, (scenario,), tuple(PlannedCell(key, True, "n") for key in keys))
     cells = [CellResult(key, VERDICTS[key.crate], "why_ not", 1.0, ()) for key in keys]
-    return build(made_up.RUN, plan, cells)
+    return tabulate(made_up.RUN, plan, cells)
 
 
 MATRIX = _matrix()

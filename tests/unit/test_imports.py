@@ -84,10 +84,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.wellformed": ("harness.model",),
     "harness.judge": (*NOUNS, "harness.bench", "harness.cells", "harness.standing"),
     "harness.matrix": (
-        *NOUNS,
+        "harness.model",
         "harness.advisories",
         "harness.authors",
         "harness.snapshot",
+        "harness.store",
+        "harness.wellformed",
+    ),
+    "harness.tabulating": (
+        *NOUNS,
+        "harness.advisories",
+        "harness.matrix",
         "harness.standing",
         "harness.store",
         "harness.wellformed",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.matrix import BUILDS, SECTIONS, Column, Matrix, State, build, exit_code, summarise
+from harness.matrix import BUILDS, SECTIONS, Column, Matrix, State, exit_code, summarise
 from harness.model import (
     CellKey,
     CellResult,
@@ -29,6 +29,7 @@ from harness.model import (
     Verdict,
 )
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.tabulating import tabulate
 
 MQTT = Dialect.MQTT_3_1_1
 RUN = RunInfo("r", "2026-11-22T10:11:12Z", "default", "", "", False, {}, {}, "0.1.0")
@@ -68,7 +69,7 @@ def _small(*changes: tuple[Verdict, Change], selected: bool = True, unreachable:
     """One crate with one cell for each of `changes`."""
     scenarios = [_scenario(f"s{number}") for number in range(max(1, len(changes)))]
     results = [_cell("one", f"s{number}", *change) for number, change in enumerate(changes)]
-    return build(RUN, _plan([_crate("one", unreachable=unreachable)], scenarios, selected=selected), results)
+    return tabulate(RUN, _plan([_crate("one", unreachable=unreachable)], scenarios, selected=selected), results)
 
 
 def test_every_dialect_is_in_one_section() -> None:
@@ -83,15 +84,15 @@ def test_denominators_do_not_depend_on_what_was_measured() -> None:
     every = [_cell(key.crate, key.scenario, Verdict.PASS) for key in (planned.key for planned in plan.cells)]
     every[-1] = _cell("codec", "b", Verdict.NOT_APPLICABLE)
     for measured in (every, every[:1], []):
-        one, codec = build(RUN, plan, measured).rows
+        one, codec = tabulate(RUN, plan, measured).rows
         assert (one.summary.planned, one.summary.applicable) == (2, 2)
         assert (codec.summary.planned, codec.summary.applicable) == (2, 1)
         assert set(one.summary.counts) == set(Verdict)
 
 
 def test_unmeasured_cells_say_why() -> None:
-    selected = build(RUN, _plan([_crate("one")], [_scenario("a")]), []).cells[0]
-    left_out = build(RUN, _plan([_crate("one")], [_scenario("a")], selected=False), []).cells[0]
+    selected = tabulate(RUN, _plan([_crate("one")], [_scenario("a")]), []).cells[0]
+    left_out = tabulate(RUN, _plan([_crate("one")], [_scenario("a")], selected=False), []).cells[0]
     assert (selected.verdict, selected.result.reason) == (Verdict.NOT_RUN, "the run ended before it")
     assert left_out.result.reason == "not selected"
     assert not selected.measured
@@ -99,18 +100,18 @@ def test_unmeasured_cells_say_why() -> None:
 
 def test_an_outcome_outside_of_the_plan_is_refused() -> None:
     with pytest.raises(UsageError, match="not in the run's plan"):
-        build(RUN, _plan([_crate("one")], [_scenario("a")]), [_cell("one", "b", Verdict.PASS)])
+        tabulate(RUN, _plan([_crate("one")], [_scenario("a")]), [_cell("one", "b", Verdict.PASS)])
 
 
 def test_rows_are_listed_first_and_controls_last() -> None:
     crates = [_crate("c", role=Role.CONTROL), _crate("b", role=Role.CANDIDATE), _crate("z"), _crate("a")]
-    section = build(RUN, _plan(crates, [_scenario("s")]), []).sections[0]
+    section = tabulate(RUN, _plan(crates, [_scenario("s")]), []).sections[0]
     assert [row.crate.name for row in section.rows] == ["z", "a", "b", "c"]
 
 
 def test_columns_are_builds_then_groups_in_the_order_of_the_plan() -> None:
     scenarios = [_scenario("a", "recover"), _scenario("b", "connect"), _scenario("c", "recover")]
-    section = build(RUN, _plan([_crate("one")], scenarios), []).sections[0]
+    section = tabulate(RUN, _plan([_crate("one")], scenarios), []).sections[0]
     assert section.columns == (BUILDS, Column(MQTT, "recover"), Column(MQTT, "connect"))
     builds, recover, _ = (section.rows[0].group(column) for column in section.columns)
     assert (builds.summary.state, recover.summary.planned) == (State.NOT_RUN, 2)
@@ -140,7 +141,7 @@ def test_a_group_shows_its_worst_required_state(core: str, extended: str, state:
     levels += [(verdict, Level.EXTENDED) for verdict in extended.split()]
     scenarios = [_scenario(f"s{number}", level=level) for number, (_, level) in enumerate(levels)]
     results = [_cell("one", f"s{number}", Verdict(verdict)) for number, (verdict, _) in enumerate(levels)]
-    cells = build(RUN, _plan([_crate("one")], scenarios), results).cells
+    cells = tabulate(RUN, _plan([_crate("one")], scenarios), results).cells
     assert summarise(cells, State.NOT_RUN).state is state
 
 
@@ -148,7 +149,7 @@ def test_a_group_shows_its_worst_required_state(core: str, extended: str, state:
 def test_only_all_pass_is_pass(levels: list[tuple[Verdict, Level]]) -> None:
     scenarios = [_scenario(f"s{number}", level=level) for number, (_, level) in enumerate(levels)]
     results = [_cell("one", f"s{number}", verdict) for number, (verdict, _) in enumerate(levels)]
-    summary = summarise(build(RUN, _plan([_crate("one")], scenarios), results).cells, State.NOT_RUN)
+    summary = summarise(tabulate(RUN, _plan([_crate("one")], scenarios), results).cells, State.NOT_RUN)
     asked = [verdict for verdict, _ in levels if verdict is not Verdict.NOT_APPLICABLE]
     assert (summary.state is State.PASS) == (bool(asked) and set(asked) == {Verdict.PASS})
     assert summary.planned == len(levels)
@@ -170,7 +171,7 @@ def test_defects_take_cells_that_are_red_as_expected() -> None:
         _cell("one", "e", Verdict.TIMEOUT, Change.UNEXPECTED),
     ]
     plan = _plan([_crate("one")], map(_scenario, "abcde"), known=tuple(known))
-    row = build(RUN, plan, results).rows[0]
+    row = tabulate(RUN, plan, results).rows[0]
     assert [(d.id, d.title, d.upstream, len(d.cells)) for d in row.defects] == [
         ("cut", "cuts payloads", "https://x.y", 2)
     ]
@@ -222,6 +223,6 @@ def test_a_crate_that_only_compiled_has_not_passed() -> None:
     compiles = replace(_scenario("compiles"), dialect=Dialect.PACKAGE)
     key = CellKey(Dialect.PACKAGE, "compiles", "", "one", "1.0.0", "-")
     plan = Plan((_crate("one"),), (), (compiles,), (PlannedCell(key, True, "node"),), ())
-    (row,) = build(RUN, plan, [CellResult(key, Verdict.PASS, "as stated", 1.0, ())]).rows
+    (row,) = tabulate(RUN, plan, [CellResult(key, Verdict.PASS, "as stated", 1.0, ())]).rows
     assert row.summary.state is State.NOT_RUN
     assert row.groups[0].summary.state is State.PASS

@@ -11,11 +11,12 @@ import pytest
 from harness import matrix
 from harness.catalog import load_crates, load_peers
 from harness.errors import UsageError
-from harness.matrix import EXIT_UNMEASURED, build
+from harness.matrix import EXIT_UNMEASURED
 from harness.model import CellKey, Profile, Verdict
 from harness.report import results_json
 from harness.shards import Part, assign, merge, parse
 from harness.store import RunFolder, encode_cell
+from harness.tabulating import tabulate
 from tests.command_line import command_line
 from tests.golden import made_up
 
@@ -78,14 +79,14 @@ def test_the_sum_of_the_shards_is_the_whole_run() -> None:
     assert whole.info.id == "run-1-merged"
     assert (whole.info.seconds, whole.info.exit, whole.info.shard) == (3.0, None, "")
     info = replace(whole.info, id=made_up.RUN.id, seconds=made_up.RUN.seconds, exit=1)
-    built = build(info, whole.plan, whole.cells, whole.judged)
+    built = tabulate(info, whole.plan, whole.cells, whole.judged)
     assert results_json.render(built) == results_json.render(made_up.matrix())
 
 
 def test_what_a_missing_shard_has_was_not_run_and_is_no_success() -> None:
     whole, missing = merge(PARTS[1:])
     assert [str(shard) for shard in missing] == ["2/3"]
-    built = build(whole.info, whole.plan, whole.cells)
+    built = tabulate(whole.info, whole.plan, whole.cells)
     gone = [cell for cell in built.cells if OWNERS[_id(cell.key)] == 2 and cell.verdict is not Verdict.NOT_APPLICABLE]
     assert {(cell.verdict, cell.result.reason) for cell in gone if cell.selected} == {
         (Verdict.NOT_RUN, "the run ended before it")
@@ -98,7 +99,7 @@ def test_what_a_missing_shard_has_was_not_run_and_is_no_success() -> None:
 
 def test_a_shards_own_report_says_who_measures_the_rest() -> None:
     own = part(1)
-    built = build(own.info, own.plan, own.cells)
+    built = tabulate(own.info, own.plan, own.cells)
     others = {cell.result.reason for cell in built.cells if OWNERS[_id(cell.key)] == 2 and not cell.measured}
     assert "another shard measures it, number 2" in others
     assert all(cell.key.crate == "mqtt-one" or OWNERS[_id(cell.key)] == 1 for cell in built.changes.lost)
@@ -153,7 +154,7 @@ def test_the_command_makes_a_folder_with_evidence_and_report(
     assert "iotyet: shard 3/3 is missing: its cells are not run" in err
     assert "Mqtt One" in shown
     merged = RunFolder(out)
-    built = build(merged.read_run(), merged.read_plan(), merged.read_cells(), merged.read_oracle())
+    built = tabulate(merged.read_run(), merged.read_plan(), merged.read_cells(), merged.read_oracle())
     assert any(cell.wire for cell in built.cells)
     assert status == merged.read_run().exit == matrix.exit_code(built, interrupted=False)
     assert sorted(path.name for path in merged.evidence.iterdir()) == ["of-1", "of-2"]

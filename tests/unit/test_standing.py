@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.matrix import EXIT_DIFFERS, EXIT_OK, build, exit_code
+from harness.matrix import EXIT_DIFFERS, EXIT_OK, exit_code
 from harness.model import (
     Attempt,
     CellKey,
@@ -25,6 +25,7 @@ from harness.model import (
     Verdict,
 )
 from harness.store import Plan, PlannedCell, RunInfo
+from harness.tabulating import tabulate
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 MQTT = Dialect.MQTT_3_1_1
@@ -50,7 +51,7 @@ def _judged(
     result = CellResult(KEY, verdict, "as stated", 1.0, tuple(_attempt(n, verdict) for n in "12"), change=change)
     plan = Plan((CRATE,), (), (SCENARIO,), (PlannedCell(KEY, True, "node"),), (known,) if known else ())
     record = OracleRecord({"rules": "1"}, (wire,)) if wire else None
-    matrix = build(RUN, plan, [result], record)
+    matrix = tabulate(RUN, plan, [result], record)
     return matrix.cells[0].result, exit_code(matrix, False)
 
 
@@ -109,7 +110,7 @@ def test_another_malformed_frame_than_the_known_one_is_news() -> None:
 def test_of_a_version_that_nobody_looked_at_nothing_is_expected(role: Role, change: Change) -> None:
     result = CellResult(KEY, Verdict.PASS, "as stated", 1.0, (_attempt("2", Verdict.PASS),))
     plan = Plan((replace(CRATE, role=role),), (), (SCENARIO,), (PlannedCell(KEY, True, "node"),))
-    matrix = build(RUN, plan, [result], OracleRecord({}, (_wire(WireVerdict.MALFORMED),)))
+    matrix = tabulate(RUN, plan, [result], OracleRecord({}, (_wire(WireVerdict.MALFORMED),)))
     assert matrix.cells[0].result.change is change
 
 
