@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import tempfile
 import threading
@@ -21,6 +22,10 @@ from harness.paths import PROBES, copied_probes
 _BUILD_LIMIT = 1800.0
 #: Seconds between two lines of progress.
 _PROGRESS_EVERY = 10.0
+#: What the system refused cargo; that a file is not there (2) may be the package's fault.
+_REFUSED = re.compile(r"\(os error (?!2\))\d+\)")
+#: What it refuses anybody, compilers and build scripts too: there is no space left.
+_FULL = "(os error 28)"
 _NO_CARGO = "cargo was not found; install a Rust toolchain (https://rustup.rs) and run again"
 
 #: Probes behave as in a release build (no overflow checks, no debug assertions) and compile as fast as a debug build.
@@ -81,7 +86,7 @@ def resolve(argv: Sequence[str], folder: Path, env: Mapping[str, str], what: str
 
     Raises:
         BuildFailed: they cannot be resolved.
-        Unavailable: a source cannot be reached, or there is no cargo.
+        Unavailable: a source cannot be reached, there is no cargo, or the system refuses it something.
     """
     try:
         return run(argv, timeout=300, cwd=folder, env=env)
@@ -90,6 +95,8 @@ def resolve(argv: Sequence[str], folder: Path, env: Mapping[str, str], what: str
             raise Unavailable(_NO_CARGO) from error
         if error.returncode is None or _is_unreachable(error.stderr):
             raise Unavailable(f"the source of {what} cannot be reached: {_last_cause(error.stderr)}") from error
+        if _REFUSED.search(_last_cause(error.stderr)):
+            raise Unavailable(f"cargo failed on this machine: {_last_cause(error.stderr)}") from error
         raise BuildFailed(_last_cause(error.stderr), expected=f"the dependencies of {what} resolve") from error
 
 
@@ -109,7 +116,7 @@ def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say:
         BuildFailed: somebody else's source does not compile; carries the compiler's first error.
         ContractViolation: our own source does not compile.
         NotWritten: the copy of a probe does not compile against another version of its crate.
-        Unavailable: a source cannot be reached, or there is no cargo.
+        Unavailable: a source cannot be reached, there is no cargo, or the system refuses it something.
     """
     seen = _Seen()
     started = said = time.monotonic()
@@ -128,7 +135,10 @@ def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say:
         raise Unavailable(f"{what} did not finish within {_BUILD_LIMIT:g} s on this machine")
     if _is_unreachable(stderr) and not seen.first_error and not seen.compiled:
         raise Unavailable(f"the source of {what} cannot be reached: {_last_cause(stderr)}")
-    reason = seen.first_error or _build_script_error(stderr) or _last_cause(stderr)
+    of_the_source = seen.first_error or _build_script_error(stderr)
+    reason = of_the_source or _last_cause(stderr)
+    if _FULL in seen.first_error + stderr or (not of_the_source and _REFUSED.search(reason)):
+        raise Unavailable(f"cargo failed on this machine: {reason}")
     if _is_below(seen.manifest, copied_probes()):
         raise NotWritten(f"our probe is not written for this version and does not compile against it: {reason}")
     if _is_below(seen.manifest, PROBES):

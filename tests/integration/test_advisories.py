@@ -16,7 +16,9 @@ CRATE = "mqtt-rs"
 def test_a_run_looks_advisories_up_and_reports_them(checkout: Checkout, tmp_path: Path) -> None:
     home, programs = tmp_path / "cargo-home", tmp_path / "bin"
     (home / "advisory-db").mkdir(parents=True)
-    (home / "registry").symlink_to(Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo") / "registry")
+    fetched = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo") / "registry"
+    fetched.mkdir(parents=True, exist_ok=True)  # this may be the first test on a new machine
+    (home / "registry").symlink_to(fetched)
     programs.mkdir()
     install(programs, report({**ENTRY, "versions": {"patched": []}}), status=1)
     env = {"CARGO_HOME": str(home), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}

@@ -121,6 +121,25 @@ def test_progress_is_told(make: Make, env: dict[str, str], monkeypatch: pytest.M
     assert all(re.fullmatch(r"checking one: \d+ packages compiled", line) for line in told)
 
 
+def test_what_the_system_refuses_cargo_is_no_fault_of_the_crate(
+    make: Make, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Here a link to nothing stands where cargo makes a folder: File exists (os error 17)."""
+    home = tmp_path / "refusing"
+    home.mkdir()
+    (home / "registry").symlink_to(tmp_path / "nowhere")
+    manifest = make("one", "", extra='[dependencies]\nitoa = "1"')
+    refused = {**env, "CARGO_HOME": str(home)}
+    with pytest.raises(Unavailable, match=r"^cargo failed on this machine: .*\(os error 17\)"):
+        _compile(manifest, refused)
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_crate(make: Make, env: dict[str, str]) -> None:
+    script = 'fn main() { panic!("No space left on device (os error 28)") }'
+    with pytest.raises(Unavailable, match=r"^cargo failed on this machine: .*build command"):
+        _compile(make("one", "", build=script), env)
+
+
 # -- resolving ----------------------------------------------------------------------------------------
 
 
