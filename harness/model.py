@@ -367,6 +367,8 @@ class Scenario:
     scripted: str = ""
     deadline: float = 30.0
     timer: float = 0.0
+    #: The smallest run that asks it.
+    profile: Profile = Profile.CI
 
 
 @dataclass(frozen=True)

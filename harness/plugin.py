@@ -191,6 +191,7 @@ class ScenarioPlugin:
         specs = [
             _Spec(scenario, crate, line, is_beside=scenario is not scenarios[0])
             for scenario in scenarios
+            if self._profile.covers(scenario.profile)
             for crate in self._crates
             for line in self._lines_for(scenario, crate)
         ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import ConfigError
-from harness.model import Consequence, Dialect, Level, Need, Requirement, Scenario
+from harness.model import Consequence, Dialect, Level, Need, Profile, Requirement, Scenario
 
 _Function = TypeVar("_Function", bound=Callable[..., None])
 _ATTRIBUTE = "__iotyet_scenario__"
@@ -43,6 +43,7 @@ def scenario(
     until: str = "",
     deadline: float = 30.0,
     timer: float = 0.0,
+    profile: Profile = Profile.CI,
 ) -> Callable[[_Function], _Function]:
     """Mark a test function as a scenario.
 
@@ -66,6 +67,7 @@ def scenario(
         until: the first release line that has it no longer; empty where none lacks it.
         deadline: seconds that the crate may take in all.
         timer: seconds of `deadline` that a protocol timer takes, which no client can shorten.
+        profile: the smallest run that asks it; what costs minutes, and much of which others ask too, is not for CI.
     """
 
     def mark(function: _Function) -> _Function:
@@ -93,6 +95,7 @@ def scenario(
             until=until,
             deadline=deadline,
             timer=timer,
+            profile=profile,
         )
         others = [
             replace(own, dialect=other, spec=tuple(clauses), scripted=SCRIPTED_PEERS[other] if scripted else "")

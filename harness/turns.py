@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,14 +15,12 @@ from harness.model import Scenario
 
 #: Places in each pool: a cell mostly waits for its broker or its probe, so that two for each core keep it busy.
 PLACES = 2 * (os.cpu_count() or 1)
-#: Places of cells that start a broker of their own: a start takes a core for seconds.
-BROKER_PLACES = PLACES // 2
+#: Places of cells that start a broker of their own: a start takes a core for seconds, and then they wait for a minute.
+BROKER_PLACES = max(1, PLACES * 3 // 4)
 #: Workers that find something to do: those with a place in a pool, and many that wait for timers.
 WORKERS = 3 * PLACES
 #: Seconds between two looks for a free place.
 _TICK = 0.05
-#: Cells without a broker of their own that are handed out for each one that has to start one.
-_BETWEEN = 5
 
 Item = TypeVar("Item")
 
@@ -49,17 +46,16 @@ def turn(folder: Path, pool: str) -> Iterator[None]:
 
 
 def in_order(items: Sequence[tuple[Scenario, Item]]) -> list[Item]:
-    """The order in which cells are handed out: the longest timers first, and brokers of their own among the rest."""
-    timers = sorted((entry for entry in items if not pool_of(entry[0])), key=lambda entry: -entry[0].timer)
-    brokers = sorted((entry for entry in items if pool_of(entry[0]) == "brokers"), key=lambda entry: -entry[0].timer)
-    rest = [entry for entry in items if pool_of(entry[0]) == "work"]
-    groups = [rest[start : start + _BETWEEN] for start in range(0, len(rest), _BETWEEN)]
-    mixed = [
-        entry
-        for broker, group in zip_longest(brokers, groups)
-        for entry in ([broker] if broker else []) + (group or [])
-    ]
-    return [item for _, item in timers + mixed]
+    """The order in which cells are handed out: each pool's spread evenly over the run, those with long timers first.
+
+    Workers take them one by one, and one that waits for a place does nothing else. Where a pool's cells come in a row,
+    all workers wait for its places, and the others' stay empty.
+    """
+    places: list[tuple[float, Item]] = []
+    for pool in ("", "brokers", "work"):
+        own = sorted((entry for entry in items if pool_of(entry[0]) == pool), key=lambda entry: -entry[0].timer)
+        places += [((number + 0.5) / len(own), item) for number, (_, item) in enumerate(own)]
+    return [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
 def _take(folder: Path, pool: str) -> FileLock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.cells.kafka import IDLE, KafkaCell
 from harness.cells.kafka_client import Delivered
 from harness.cells.peer import RECOVERY
-from harness.model import Consequence, Dialect, Level, Need, Requirement
+from harness.model import Consequence, Dialect, Level, Need, Profile, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario
 
@@ -45,6 +45,7 @@ _after_the_leader = scenario(
     capability="failover",
     needs=[Need.RECONNECT],
     cluster=True,
+    profile=Profile.DEFAULT,
     since="3.9",
     deadline=180.0,
     timer=RECOVERY,

@@ -73,7 +73,11 @@ def test_a_place_is_given_back_where_the_cell_fails(monkeypatch: pytest.MonkeyPa
         pass
 
 
-def test_long_timers_go_first_and_brokers_are_spread() -> None:
+def test_each_pools_cells_are_spread_and_long_timers_go_first() -> None:
     short = replace(WAITS, timer=5.0)
-    items = [(PLAIN, n) for n in range(7)] + [(HURTS, 10), (short, 20), (HURTS, 11), (WAITS, 21)]
-    assert in_order(items) == [21, 20, 10, 0, 1, 2, 3, 4, 11, 5, 6]
+    items = [(PLAIN, n) for n in range(6)] + [(HURTS, 10), (short, 20), (HURTS, 11), (WAITS, 21)]
+    assert in_order(items) == [0, 21, 10, 1, 2, 3, 4, 20, 11, 5]
+
+
+def test_nothing_to_hand_out_is_no_error() -> None:
+    assert in_order([]) == []
