@@ -265,6 +265,14 @@ def test_collecting_starts_nothing_and_every_expectation_is_for_a_cell(checkout:
     assert (traps.called, checkout.runs) == ([], [])
 
 
+def test_what_only_larger_runs_ask_is_not_asked_by_ci(checkout: Checkout, traps: Trapped) -> None:
+    for profile, asked in (("ci", False), ("default", True)):
+        run = checkout.pytest("scenarios/kafka", "--collect-only", "-q", "--profile", profile, env=traps.env)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "test_produces_again_after_a_cut[kafka-rust@" in run.stdout
+        assert ("test_produces_again_after_the_leader_was_killed[kafka-rust@" in run.stdout) is asked
+
+
 def _is_node_of(key: CellKey, node: str) -> bool:
     crate = f"{key.crate}@{key.crate_version}"
     whole = crate if key.peer == NO_PEER else f"{crate}-{key.peer}"

@@ -76,7 +76,7 @@ def test_a_place_is_given_back_where_the_cell_fails(monkeypatch: pytest.MonkeyPa
 def test_each_pools_cells_are_spread_and_long_timers_go_first() -> None:
     short = replace(WAITS, timer=5.0)
     items = [(PLAIN, n) for n in range(6)] + [(HURTS, 10), (short, 20), (HURTS, 11), (WAITS, 21)]
-    assert in_order(items) == [0, 21, 10, 1, 2, 3, 4, 20, 11, 5]
+    assert in_order(items) == [0, 21, 10, 1, 2, 3, 20, 11, 4, 5]
 
 
 def test_nothing_to_hand_out_is_no_error() -> None:
