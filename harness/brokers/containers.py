@@ -96,7 +96,7 @@ def start(
                     f"{image.name} runs version {version or 'unknown'}, which is not of the line {line.id}"
                 )
         except BaseException:
-            container.remove(force=True, v=True)
+            _remove(container)
             raise
         return RunningBroker(
             line=line.id,
@@ -155,7 +155,7 @@ def _run_container(
             container.start()
             return container, published
         except docker.errors.APIError as error:
-            container.remove(force=True, v=True)
+            _remove(container)
             taken = re.search(r"port is already allocated|address already in use", str(error))
             if not taken:
                 raise BrokerFailed(f"{line.id} did not start: {error.explanation}") from error
@@ -248,8 +248,7 @@ class ContainerControl:
 
     def remove(self) -> None:
         """End the broker and delete its data."""
-        with contextlib.suppress(docker.errors.NotFound):
-            self._container.remove(force=True, v=True)
+        _remove(self._container)
 
     def _start_again(self) -> None:
         try:
@@ -270,9 +269,23 @@ def remove_containers(unwanted: Callable[[Mark], bool]) -> int:
         for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
             mark = Mark.parse(container.labels.get(LABEL, ""))
             if mark is not None and unwanted(mark):
-                with contextlib.suppress(docker.errors.NotFound):
-                    container.remove(force=True, v=True)
-                    removed += 1
+                removed += _remove(container)
     finally:
         client.close()
     return removed
+
+
+def _remove(container: Container) -> bool:
+    """End a container and delete its data; true where this call did it. When it returns, the container is gone."""
+    try:
+        container.remove(force=True, v=True)
+        return True
+    except docker.errors.NotFound:
+        return False
+    except docker.errors.APIError as error:
+        if "already in progress" not in str(error.explanation):
+            raise
+    # Whoever sweeps at the same time removes it: Docker refuses the second request while it serves the first.
+    with contextlib.suppress(docker.errors.NotFound):
+        container.wait(condition="removed")
+    return False

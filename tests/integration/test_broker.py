@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,11 @@ def peer(broker: RunningBroker) -> Iterator[Peer]:
     made = Peer(LINE, broker)
     yield made
     made.close()
+
+
+def _ids(client: docker.DockerClient) -> set[str]:
+    """Of every container on this machine, whatever its state."""
+    return {container["Id"] for container in client.api.containers(all=True)}
 
 
 def _reference(broker: RunningBroker, name: str, **options: Any) -> MqttReference:
@@ -261,11 +268,30 @@ def test_a_dead_runs_container_is_removed_and_a_live_runs_and_anybodys_stay(
     made = [client.containers.create(image.name, labels=label) for label in labels]
     try:
         remove_containers(lambda other: not other.is_live())
-        left = {container["Id"] for container in client.api.containers(all=True)}
+        left = _ids(client)
         assert [container.id in left for container in made] == [False, True, True, True]
     finally:
         for container in made[1:]:
             container.remove(force=True)
+
+
+def test_sweeps_that_meet_remove_each_container_once_and_return_when_it_is_gone(
+    image: Image, client: docker.DockerClient, tmp_path: Path
+) -> None:
+    sweepers = 6
+    dead = RunLock(tmp_path / "dead", "r").mark
+    for _ in range(3):
+        container = client.containers.run(image.name, labels={LABEL: str(dead)}, detach=True)
+        together = threading.Barrier(sweepers)
+
+        def sweep(together: threading.Barrier = together, gone: str = container.id) -> tuple[int, bool]:
+            together.wait()
+            return remove_containers(lambda other: other == dead), gone in _ids(client)
+
+        with ThreadPoolExecutor(sweepers) as pool:
+            swept = [future.result() for future in [pool.submit(sweep) for _ in range(sweepers)]]
+        assert sum(removed for removed, _ in swept) <= 1, "none where a sweep of another test was first"
+        assert not any(left for _, left in swept)
 
 
 def test_without_docker_there_is_nothing_to_sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
