@@ -89,9 +89,9 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
         (target / "broker" / ".env").write_text(f"IOTYET_IMAGE={line.image}\n", encoding="utf-8")
         (target / "conversation.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         shutil.copyfile(replay.__file__, target / "replay.py")
-        packets = [path for path in files["conversation"] if path.is_file()]
-        for path in packets:
-            shutil.copyfile(path, target / "conversation.txt")
+        packets = next((path for path in files["conversation"] if path.is_file()), None)
+        if packets:
+            shutil.copyfile(packets, target / "conversation.txt")
         (target / "README.md").write_text(
             _README.format(
                 cell=cell.key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.oracle.captures import Packet, Recording
-from harness.oracle.tshark import Reading
+from harness.oracle.tshark import Reading, shortened
 from harness.pcapng import ACK, FIN, RST, SYN
 from harness.wellformed import Finding
 
@@ -70,8 +70,7 @@ def _rows(
         yield f"{packet.number:>6} {seconds:>9.3f}  {who:<6}{which}{_what(packet, readings)}{note}"
         for finding in said.get(packet.number, ()):
             kind = "malformed" if finding.certain else "in doubt"
-            told = finding.says if len(finding.says) <= _LONGEST else f"{finding.says[:_LONGEST]}…"
-            yield f"{'^':>18} {kind}: {told} ({finding.clause or finding.source})"
+            yield f"{'^':>18} {kind}: {shortened(finding.says, _LONGEST)} ({finding.clause or finding.source})"
 
 
 def _connections(packets: Iterable[Packet]) -> dict[int, int]:

@@ -191,7 +191,7 @@ def _readings(output: str, places: list[_Place]) -> dict[str, dict[int, Reading]
             continue
         protocol, *details, summary = columns
         told = ", ".join(filter(None, map(_detail, _DETAILS.values(), details)))
-        short = _shortened(_SEQUENCE.sub("", summary).strip().replace(*_HEADER), _SUMMARY)
+        short = shortened(_SEQUENCE.sub("", summary).strip().replace(*_HEADER), _SUMMARY)
         found[place.name][number] = Reading(protocol, f"{short} ({told})" if told else short)
     return found
 
@@ -202,10 +202,11 @@ def _detail(name: str, values: str) -> str:
     if several == ["True"]:
         return name
     more = ["…"] if len(several) > _VALUES else []
-    return f"{name} {','.join([_shortened(value, _VALUE) for value in several[:_VALUES]] + more)}" if several else ""
+    return f"{name} {','.join([shortened(value, _VALUE) for value in several[:_VALUES]] + more)}" if several else ""
 
 
-def _shortened(text: str, limit: int) -> str:
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters of `text`, and a sign where there were more."""
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

@@ -93,11 +93,12 @@ def resolve(argv: Sequence[str], folder: Path, env: Mapping[str, str], what: str
     except CommandFailed as error:
         if error.returncode == 127:
             raise Unavailable(_NO_CARGO) from error
+        reason = _last_cause(error.stderr)
         if error.returncode is None or _is_unreachable(error.stderr):
-            raise Unavailable(f"the source of {what} cannot be reached: {_last_cause(error.stderr)}") from error
-        if _REFUSED.search(_last_cause(error.stderr)):
-            raise Unavailable(f"cargo failed on this machine: {_last_cause(error.stderr)}") from error
-        raise BuildFailed(_last_cause(error.stderr), expected=f"the dependencies of {what} resolve") from error
+            raise Unavailable(f"the source of {what} cannot be reached: {reason}") from error
+        if _REFUSED.search(reason):
+            raise Unavailable(f"cargo failed on this machine: {reason}") from error
+        raise BuildFailed(reason, expected=f"the dependencies of {what} resolve") from error
 
 
 def compile_package(argv: Sequence[str], env: Mapping[str, str], what: str, say: Callable[[str], None]) -> Path | None:

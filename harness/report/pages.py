@@ -225,6 +225,8 @@ def cell_context(
     attempt = decisive(result)
     link, shown = evidence_of(cell, "transcript"), excerpt(transcript)
     permalink = published.permalink(matrix.run)
+    links = (evidence_link(*found, root) for kind in ("conversation", "capture") for found in evidence_of(cell, kind))
+    packets = conversation_block(cell, matrix.sources, conversation, links)
     return CellPage(
         root=root,
         id=str(key),
@@ -249,16 +251,11 @@ def cell_context(
         control_reason=_control_reason(cell, row),
         expectation=_expectation(cell.expectation, matrix.run.started) if cell.expectation else None,
         wire=wire_lines(cell, matrix.sources, root),
-        conversation=conversation_block(
-            cell,
-            matrix.sources,
-            conversation,
-            (evidence_link(*found, root) for kind in ("conversation", "capture") for found in evidence_of(cell, kind)),
-        ),
+        conversation=packets,
         again=visible(again(row.crate, key)),
         reproduce=visible(result.reproduce),
         unpublished=bool(row.crate.path),
-        bug=bug_report(matrix.run, row, cell, shown, visible(conversation), permalink and permalink + page),
+        bug=bug_report(matrix.run, row, cell, shown, packets.text if packets else "", permalink and permalink + page),
         excerpt=shown,
         transcript=evidence_link(*link[0], root) if link else None,
     )

@@ -155,9 +155,7 @@ def test_commits_nothing_that_was_not_asked_for(cell: KafkaCell) -> None:
 def test_members_share_the_partitions(cell: KafkaCell) -> None:
     """Of two members of a group each reads partitions of its own, and together they read every record once."""
     topic, group = cell.topic(partitions=4), cell.name("group")
-    members = [cell.connected(), cell.connected()]
-    for member in members:
-        member.consume(topic, start="earliest", group=group, join=True)
+    members = _two_members(cell, topic, group)
     records = [Written(b"key", cell.payload(), number % 4) for number in range(8)]
     cell.reference.produce(topic, records)
     shares = cell.delivered_to(members, len(records), expected="the members deliver the 8 records")
@@ -191,9 +189,7 @@ def test_takes_over_from_a_member_that_left(cell: KafkaCell) -> None:
     partitions up, and begins at the group's offsets in those that it gets.
     """
     topic, group = cell.topic(partitions=2), cell.name("group")
-    stays, leaves = cell.connected(), cell.connected()
-    for member in (stays, leaves):
-        member.consume(topic, start="earliest", group=group, join=True)
+    stays, leaves = _two_members(cell, topic, group)
     leaves.stop()
     records = [Written(b"key", cell.payload(), number % 2) for number in range(4)]
     cell.reference.produce(topic, records)
@@ -218,9 +214,7 @@ def test_takes_over_from_a_member_that_was_killed(cell: KafkaCell) -> None:
     until the group knows. What nobody committed may come again.
     """
     topic, group = cell.topic(partitions=2), cell.name("group")
-    stays, dies = cell.connected(), cell.connected()
-    for member in (stays, dies):
-        member.consume(topic, start="earliest", group=group, join=True)
+    stays, dies = _two_members(cell, topic, group)
     before, after = ([Written(b"key", cell.payload(), number) for number in range(2)] for _ in range(2))
     cell.reference.produce(topic, before)
     shares = cell.delivered_to([stays, dies], len(before), expected="the members deliver a record each")
@@ -232,6 +226,14 @@ def test_takes_over_from_a_member_that_was_killed(cell: KafkaCell) -> None:
     dies.die()
     cell.reference.produce(topic, after)
     _expect_all_read(cell, stays, after, within=_TAKEN_OVER)
+
+
+def _two_members(cell: KafkaCell, topic: str, group: str) -> list[KafkaClient]:
+    """Two clients that join the group and read the topic from its beginning."""
+    members = [cell.connected(), cell.connected()]
+    for member in members:
+        member.consume(topic, start="earliest", group=group, join=True)
+    return members
 
 
 def _expect_all_read(cell: KafkaCell, member: KafkaClient, records: Iterable[Written], within: float) -> None:

@@ -284,7 +284,7 @@ def test_sweeps_that_meet_remove_each_container_once_and_return_when_it_is_gone(
         container = client.containers.run(image.name, labels={LABEL: str(dead)}, detach=True)
         together = threading.Barrier(sweepers)
 
-        def sweep(together: threading.Barrier = together, gone: str = container.id) -> tuple[int, bool]:
+        def sweep(together: threading.Barrier = together, gone: str = str(container.id)) -> tuple[int, bool]:
             together.wait()
             return remove_containers(lambda other: other == dead), gone in _ids(client)
 
