@@ -159,6 +159,7 @@ class Suite(StrEnum):
 
     BOOKWORM = "bookworm"
     TRIXIE = "trixie"
+    FORKY = "forky"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import shutil
 import tarfile
 import tempfile
@@ -29,8 +30,16 @@ from harness.paths import COMPOSE, cache
 
 #: Where the base images are: one tag for each release of Debian.
 _BASE = "iotyet/base"
+#: ANSI sequences, in which the classic builder wraps what commands print to standard error.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+#: How lines begin that the builder itself prints.
+_OF_THE_BUILDER = ("Step ", "--->", "Removing intermediate container")
+#: What debootstrap knows of each release. One that is newer than debootstrap itself is made as unstable is.
+_SCRIPTS = Path("/usr/share/debootstrap/scripts")
 #: Seconds that pulling an official image may take.
 _PULL_LIMIT = 300.0
+#: debootstrap's own choice; the argument stands before the one for the script.
+_DEFAULT_MIRROR = ""
 #: Seconds that debootstrap may take.
 _BASE_LIMIT = 900.0
 
@@ -136,9 +145,20 @@ def _built(
                     rm=True,
                     forcerm=True,
                 )
-        except (docker.errors.BuildError, docker.errors.APIError) as error:
+        except docker.errors.BuildError as error:
+            raise Unavailable(f"{tag} cannot be built on this machine: {_last_words(error)}") from error
+        except docker.errors.APIError as error:
             raise Unavailable(f"{tag} cannot be built on this machine: {error}") from error
         return image
+
+
+def _last_words(error: docker.errors.BuildError) -> str:
+    """What the command that failed printed last, which says why; Docker's own message only says which command it was."""
+    printed = "".join(str(step.get("stream", "")) for step in error.build_log)
+    lines = [line.strip() for line in _COLOUR.sub("", printed).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(_OF_THE_BUILDER)]
+    # Several, because standard output and standard error come in any order.
+    return f"{' · '.join(lines[-3:])} ({error})" if lines else str(error)
 
 
 @contextlib.contextmanager
@@ -174,7 +194,9 @@ def _ensure_base(client: docker.DockerClient, suite: Suite, say: Callable[[str],
         with tempfile.TemporaryDirectory(prefix="iotyet-base-") as folder:
             root, archive = Path(folder) / "root", Path(folder) / "root.tar"
             try:
-                run(["debootstrap", "--variant=minbase", suite, str(root)], timeout=_BASE_LIMIT)
+                known = (_SCRIPTS / suite).exists()
+                script = [] if known else [_DEFAULT_MIRROR, str(_SCRIPTS / "sid")]
+                run(["debootstrap", "--variant=minbase", suite, str(root), *script], timeout=_BASE_LIMIT)
             except CommandFailed as error:
                 raise Unavailable(f"the base image cannot be made: {error}") from error
             with tarfile.open(archive, "w") as tar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -153,8 +154,15 @@ class MqttCell(BrokerCell):
 
     def await_log_of_end(self, client: MqttClient, position: int) -> str:
         """Wait until the broker logs that the client's connection ended, in good order or not."""
-        parts = (f"Client {client.id} disconnected", f"Client {client.id} closed", f"Client {client.id} [")
-        return self.await_log(parts, position, "the connection ends")
+        # From 2.1 on, Mosquitto puts the address behind the name.
+        how = ("disconnected", "closed", "already connected", "[")
+        return self.await_log(tuple(f"Client {client.id} {word}" for word in how), position, "the connection ends")
+
+    def put_out(self, client: MqttClient, position: int, *reasons: str) -> int:
+        """How often the broker logged since `position` that it ended the client's connection for one of `reasons`."""
+        who, why = re.escape(client.id), "|".join(reasons)
+        told = re.compile(rf"Client {who} (disconnected due to|\[\S+\] disconnected:) ({why})\.")
+        return sum(bool(told.search(line)) for line in self.peer.log.since(position))
 
     def await_second_subscription(self, client: MqttClient) -> None:
         """Drive the client until the broker has acknowledged two subscriptions of it in this attempt."""

@@ -18,7 +18,10 @@ _AMQP_CLOSE = (10, 50)
 #: MQTT 5's reason codes that say the same (section 2.4).
 _MQTT_CODES = {0x81: "Malformed Packet", 0x82: "Protocol Error"}
 _CONNACK, _DISCONNECT = 2, 14
-_MOSQUITTO = re.compile(r"Client (\S+) disconnected due to (malformed packet|protocol error)")
+_MOSQUITTO = re.compile(
+    # 2.0 and 2.1 word it differently.
+    r"Client (\S+) (?:disconnected due to|\[\S+\] disconnected:) (malformed packet|protocol error)"
+)
 
 
 @dataclass(frozen=True)

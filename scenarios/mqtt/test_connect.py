@@ -38,10 +38,10 @@ def test_connects(cell: MqttCell) -> None:
     position = cell.peer.log.position()
     client = cell.connected()
     line = cell.await_log(f"as {client.id} (", position, "the broker accepts the client id that was chosen")
-    # Mosquitto's numbers for the versions.
-    level = {"3.1.1": "p2", "5": "p5"}[cell.protocol]
+    # Mosquitto's own numbers for the versions, and since 2.1 those of CONNECT.
+    levels = {"3.1.1": ("p2", "p4"), "5": ("p5",)}[cell.protocol]
     expected = f"protocol {cell.protocol}, clean session, keep-alive 5 s"
-    cell.expect(f"{level}, c1, k5" in line, expected=expected, observed=line)
+    cell.expect(any(f"{level}, c1, k5" in line for level in levels), expected=expected, observed=line)
 
 
 @scenario(
@@ -128,7 +128,8 @@ def test_disconnects_gracefully(cell: MqttCell) -> None:
     position = cell.peer.log.position()
     client.disconnect()
     line = cell.await_log_of_end(client, position)
-    cell.expect(f"Client {client.id} disconnected" in line, expected="the broker gets DISCONNECT", observed=line)
+    told = cell.peer.log.count(f"Received DISCONNECT from {client.id}", position)
+    cell.expect(told > 0, expected="the broker gets DISCONNECT", observed=line)
 
 
 @scenario(

@@ -111,7 +111,7 @@ def test_sends_nothing_larger_than_the_server_takes(cell: MqttCell) -> None:
     reference = cell.reference(topic)
     reference.publish(topic, marker)
     cell.expect_received(reference, [Delivered(topic, marker)], expected="nothing of it arrives")
-    violations = cell.peer.log.count(f"Client {client.id} disconnected due to oversize packet", position)
+    violations = cell.put_out(client, position, "oversize packet")
     cell.expect(not violations, expected="the server saw no packet that is too large", observed="it saw one")
 
 
@@ -156,7 +156,7 @@ def test_sends_no_topic_alias_above_the_maximum(cell: MqttCell) -> None:
         lambda: client.publish(topic, cell.payload(), qos=1, properties=alias, within=15),
         expected=f"publishing with an alias above the server's {_ALIASES} ends in an error of the crate",
     )
-    violations = cell.peer.log.count(f"Client {client.id} disconnected due to", position)
+    violations = cell.put_out(client, position, "protocol error", "topic alias invalid")
     cell.expect(not violations, expected="the server saw no alias that is too high", observed="it saw one")
 
 

@@ -17,13 +17,14 @@ import docker
 import pytest
 
 from harness.bench import Bench, Peer
-from harness.brokers import base, containers, mosquitto
+from harness.brokers import base, containers, images, mosquitto
 from harness.brokers.base import PORTS, Image, RunningBroker, pick_port
 from harness.brokers.containers import LABEL, ContainerControl, connect, remove_containers, start
 from harness.brokers.images import obtain
 from harness.catalog import load_lines
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark, RunLock
+from harness.model import Suite
 from harness.paths import COMPOSE
 from harness.references.mqtt import MqttReference
 from harness.store import RunFolder
@@ -131,6 +132,18 @@ def test_an_image_of_another_line_is_unavailable_and_not_used(
     with pytest.raises(Unavailable, match=r"runs version 2\.0\.\d+, which is not of the line mosquitto@1\.6$"):
         start(mosquitto, other, image, mark)
     assert _containers_of(client, mark) == 0
+
+
+def test_an_image_that_cannot_be_built_is_unavailable_with_what_its_command_printed_last(
+    image: Image, client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del image  # It stands on the same base, which is there therefore.
+    (tmp_path / "broken").mkdir()
+    recipe = "ARG BASE\nFROM ${BASE}\nRUN echo first; echo 'E: the mirror is closed' >&2; exit 3\n"
+    (tmp_path / "broken" / "Dockerfile").write_text(recipe)
+    monkeypatch.setattr(images, "COMPOSE", tmp_path)
+    with pytest.raises(Unavailable, match=r"E: the mirror is closed.* \(.*returned a non-zero code: 3"):
+        images.tool(client, "broken", Suite.TRIXIE, print)
 
 
 def test_a_broker_that_exits_while_starting_is_told_with_the_end_of_its_log(

@@ -77,9 +77,15 @@ def test_mosquitto_says_in_its_log_whom_it_put_out() -> None:
         "2026-11-23T05:59:24: Client c1 disconnected due to malformed packet.\n"
         "2026-11-23T05:59:25: Client c2 disconnected due to protocol error.\n"
         "2026-11-23T05:59:26: Client c3 disconnected.\n"
+        "2026-11-23T05:59:27: Client c4 [172.17.0.1:2] disconnected: protocol error.\n"
+        "2026-11-23T05:59:28: Client c5 [172.17.0.1:3] disconnected: session taken over.\n"
     )
     found = [(client, said.says) for client, said in peers.in_mosquitto_log(log)]
-    assert found == [("c1", "disconnected due to malformed packet"), ("c2", "disconnected due to protocol error")]
+    assert found == [
+        ("c1", "disconnected due to malformed packet"),
+        ("c2", "disconnected due to protocol error"),
+        ("c4", "disconnected due to protocol error"),
+    ]
 
 
 @pytest.mark.parametrize(
