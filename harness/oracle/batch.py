@@ -17,6 +17,7 @@ from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from harness.oracle.tshark import Doubt, Examination, examine
 from harness.oracle.websocket import unwrap
+from harness.pcapng import OVER_TLS
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 #: Findings that a cell keeps; a run of a thousand wrong frames needs no thousand lines.
@@ -33,7 +34,8 @@ _STREAMS: dict[Dialect, Callable[[bytes], Outcome]] = {
 }
 #: The ports that captures of these protocols have (`harness.pcapng`), and two of what carries others.
 _PORTS = {1883, 5672, 5556, 9092, 5683}
-_HTTP, _DTLS = 80, 5684
+_HTTP = 80
+_ENCRYPTED = {5684: "DTLS", **dict.fromkeys(OVER_TLS.values(), "TLS")}
 #: Whose codec reads what a dialect's clients send, besides our rules.
 _CODECS = {
     Dialect.AMQP_0_9_1: "pika",
@@ -167,7 +169,8 @@ def _conversation(
 
 def _capture(notes: _Notes, dialect: Dialect, recording: Recording, file: str, doubts: Iterable[Doubt]) -> None:
     if recording.port not in _PORTS and recording.port != _HTTP:
-        carried = "DTLS, and encrypted" if recording.port == _DTLS else f"port {recording.port}"
+        encrypted = _ENCRYPTED.get(recording.port)
+        carried = f"{encrypted}, and encrypted" if encrypted else f"port {recording.port}"
         notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
     elif dialect in _STREAMS:
         for conversation in recording.conversations:

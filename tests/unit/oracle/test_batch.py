@@ -136,6 +136,13 @@ def test_mqtt_is_taken_out_of_websocket(tmp_path: Path, packets: bytes, expected
     assert [finding.packet for finding in judgement.findings] == [7] * (expected is WireVerdict.MALFORMED)
 
 
+def test_tls_that_passes_through_is_not_judged(tmp_path: Path) -> None:
+    _record(tmp_path / "wire.pcapng", 8883, ("a", b"\x16\3\1"), ("b", b"\x16\3\3"))
+    judgement = _judge(tmp_path, Dialect.MQTT_5)
+    assert (judgement.verdict, judgement.frames) == (WireVerdict.INCONCLUSIVE, 0)
+    assert judgement.findings[0].says == "what was sent is not judged: TLS, and encrypted"
+
+
 def test_what_is_encrypted_is_not_judged(tmp_path: Path) -> None:
     capture = Capture(tmp_path / "wire.pcapng", "relay to port 5684")
     UdpFlow(capture, CLIENT, ("127.0.0.1", 5684)).datagram("a", b"\x16\xfe\xfd")
