@@ -38,6 +38,7 @@ _HTTP = 80
 _ENCRYPTED = {5684: "DTLS", **dict.fromkeys(OVER_TLS.values(), "TLS")}
 #: Whose codec reads what a dialect's clients send, besides our rules.
 _CODECS = {
+    Dialect.MQTT_5: "mqtt5",
     Dialect.AMQP_0_9_1: "pika",
     Dialect.COAP_CLIENT: "aiocoap",
     Dialect.COAP_SERVER: "aiocoap",
@@ -201,6 +202,9 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     if dialect is Dialect.AMQP_0_9_1 and not outcome.rest:
         for end, why in codecs.refused_by_pika(sent):
             notes.doubt("pika", file, own.packet(end), why)
+    if dialect is Dialect.MQTT_5:
+        for end, why in codecs.refused_by_mqtt5(sent, {objection.end for objection in outcome.objections}):
+            notes.doubt("mqtt5", file, own.packet(end), why)
     if _SCRIPTED not in file:
         _refusals(notes, dialect, file, own, sent, answered)
 

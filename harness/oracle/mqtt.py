@@ -28,7 +28,7 @@ def judge(data: bytes) -> Outcome:
     """What a client sent on one connection."""
     outcome, offset, version, ended = Outcome(), 0, 0, False
     while offset < len(data):
-        size, width = _remaining(data, offset + 1)
+        size, width = remaining_length(data, offset + 1)
         if width == 0:
             break
         start, end = offset + 1 + width, offset + 1 + width + size
@@ -55,8 +55,8 @@ def judge(data: bytes) -> Outcome:
     return outcome
 
 
-def _remaining(data: bytes, offset: int) -> tuple[int, int]:
-    """The remaining length and its width in bytes: 0 where it is not all there, 5 where it is too long."""
+def remaining_length(data: bytes, offset: int) -> tuple[int, int]:
+    """The remaining length at an offset and its width in bytes: 0 where it is not all there, 5 where it is too long."""
     value = 0
     for width in range(4):
         if offset + width >= len(data):

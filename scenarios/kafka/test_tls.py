@@ -109,7 +109,7 @@ def test_shows_a_client_certificate(cell: KafkaCell) -> None:
     deadline=45.0,
 )
 def test_works_over_the_brokers_own_tls(cell: KafkaCell) -> None:
-    """Where the broker itself ends TLS, the client produces a record and reads one of 30 KB, which takes two TLS records.
+    """Where the broker itself ends TLS, the client produces a record and reads one of two TLS records (30 KB).
 
     That is Java's TLS. Elsewhere TLS ends in the harness's relay; here the relay passes it on unread.
     """

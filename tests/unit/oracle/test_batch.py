@@ -13,8 +13,9 @@ from websockets.frames import Frame, Opcode
 
 from harness.errors import HarnessFault, Unavailable
 from harness.model import Attempt, CellKey, CellResult, Dialect, Evidence, Verdict
-from harness.oracle import batch, codecs
+from harness.oracle import batch, codecs, mqtt
 from harness.oracle.captures import packet_blocks, read
+from harness.oracle.reading import Outcome
 from harness.oracle.tshark import Doubt, Examination, Reading
 from harness.pcapng import Capture, TcpFlow, UdpFlow
 from harness.wellformed import OracleRecord, WireJudgement, WireVerdict
@@ -181,6 +182,15 @@ def test_two_codecs_that_agree_are_certain_and_one_is_not(tmp_path: Path, monkey
     judgement = _judge(tmp_path, Dialect.AMQP_0_9_1)
     assert judgement.verdict is WireVerdict.MALFORMED
     assert {(f.source, f.certain) for f in judgement.findings} == {("tshark", True), ("pika", True)}
+
+
+def test_the_codec_of_mqtt_5_doubts_what_no_rule_objects_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _record(tmp_path / "wire.pcapng", 1883, ("a", mqtt_mutants.NEW), ("b", b"\x20\3\0\0\0"), ("a", EMPTY_SUBSCRIBE))
+    for judge, expected in ((mqtt.judge, "rules"), (lambda data: Outcome(), "mqtt5")):
+        monkeypatch.setitem(batch._STREAMS, Dialect.MQTT_5, judge)
+        judgement = _judge(tmp_path, Dialect.MQTT_5)
+        assert [(finding.source, finding.packet) for finding in judgement.findings] == [(expected, 6)]
+        assert judgement.verdict is (WireVerdict.MALFORMED if expected == "rules" else WireVerdict.INCONCLUSIVE)
 
 
 @pytest.mark.parametrize(
