@@ -16,7 +16,7 @@ from harness.oracle.conversation import conversation
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from harness.oracle.tshark import Doubt, Examination, examine
-from harness.oracle.websocket import unwrap
+from harness.oracle.websocket import HTTP, unwrap
 from harness.pcapng import OVER_TLS
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
@@ -34,7 +34,6 @@ _STREAMS: dict[Dialect, Callable[[bytes], Outcome]] = {
 }
 #: The ports that captures of these protocols have (`harness.pcapng`), and two of what carries others.
 _PORTS = {1883, 5672, 5556, 9092, 5683}
-_HTTP = 80
 _ENCRYPTED = {5684: "DTLS", **dict.fromkeys(OVER_TLS.values(), "TLS")}
 #: Whose codec reads what a dialect's clients send, besides our rules.
 _CODECS = {
@@ -169,7 +168,7 @@ def _conversation(
 
 
 def _capture(notes: _Notes, dialect: Dialect, recording: Recording, file: str, doubts: Iterable[Doubt]) -> None:
-    if recording.port not in _PORTS and recording.port != _HTTP:
+    if recording.port not in _PORTS and recording.port != HTTP:
         encrypted = _ENCRYPTED.get(recording.port)
         carried = f"{encrypted}, and encrypted" if encrypted else f"port {recording.port}"
         notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
@@ -187,7 +186,7 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     own, other = conversation.a, conversation.b
     if recording.crate == "b":
         own, other = other, own
-    if recording.port == _HTTP:
+    if recording.port == HTTP:
         own, other = unwrap(own, masked=True), unwrap(other, masked=False)
     sent, answered = bytes(own.data), bytes(other.data)
     outcome = _STREAMS[dialect](sent)
