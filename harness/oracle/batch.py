@@ -32,6 +32,7 @@ _STREAMS: dict[Dialect, Callable[[bytes], Outcome]] = {
     Dialect.ZMTP: zmtp.judge,
     Dialect.KAFKA: kafka.judge,
 }
+_MQTT = (Dialect.MQTT_3_1_1, Dialect.MQTT_5)
 #: The ports that captures of these protocols have (`harness.pcapng`), and two of what carries others.
 _PORTS = {1883, 5672, 5556, 9092, 5683}
 _ENCRYPTED = {5684: "DTLS", **dict.fromkeys(OVER_TLS.values(), "TLS")}
@@ -63,12 +64,12 @@ class _Notes:
                 return
         self.findings.append(finding)
 
-    def by_rule(self, dialect: Dialect, file: str, packet: int, rule: str, detail: str) -> None:
-        """Note that a frame breaks a rule."""
+    def by_rule(self, dialect: Dialect, file: str, packet: int, rule: str, detail: str, level: int = 0) -> None:
+        """Note that a frame breaks a rule; `level` is MQTT's."""
         known = RULES[rule]
         source = "kafka-python" if rule in ("kafka.body", "kafka.left-over") else "rules"
         says = f"{known.says}; found: {detail}" if detail else known.says
-        self.add(Finding(source, rule, known.clause_in(dialect), says, file, packet, certain=True))
+        self.add(Finding(source, rule, known.clause_in(dialect, level), says, file, packet, certain=True))
 
     def doubt(self, source: str, file: str, packet: int, says: str) -> None:
         """Note what one source that is not trusted alone says of a frame."""
@@ -191,8 +192,9 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     sent, answered = bytes(own.data), bytes(other.data)
     outcome = _STREAMS[dialect](sent)
     notes.frames += outcome.frames
+    level, _ = peers.client_of(sent) if dialect in _MQTT else (0, "")
     for objection in outcome.objections:
-        notes.by_rule(dialect, file, own.packet(objection.end), objection.rule, objection.detail)
+        notes.by_rule(dialect, file, own.packet(objection.end), objection.rule, objection.detail, level)
     for why, end in outcome.unjudged:
         notes.doubt("rules", file, own.packet(end), why)
     if outcome.rest:
@@ -213,7 +215,7 @@ def _refusals(notes: _Notes, dialect: Dialect, file: str, own: Half, sent: bytes
     found: Iterable[peers.Refusal] = ()
     if dialect is Dialect.AMQP_0_9_1:
         found = peers.in_amqp(answered)
-    elif dialect in (Dialect.MQTT_3_1_1, Dialect.MQTT_5):
+    elif dialect in _MQTT:
         level, client = peers.client_of(sent)
         notes.clients.add(client)
         found = peers.in_mqtt(answered, level)

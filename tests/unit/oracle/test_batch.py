@@ -85,6 +85,15 @@ def test_a_malformed_frame_is_named_with_its_packet_and_clause(tmp_path: Path) -
     assert judgement.malformed == finding
 
 
+def test_mqtt_3_1_is_judged_by_its_own_clauses(tmp_path: Path) -> None:
+    said = (("a", mqtt_mutants.connect(3, name="MQIsdp")), ("b", b"\x20\2\0\0"), ("a", PING + b"\x40\2\0\0"))
+    _record(tmp_path / "wire.pcapng", 1883, *said)
+    judgement = _judge(tmp_path, Dialect.MQTT_3_1_1)
+    ((rule, clause),) = ((finding.rule, finding.clause) for finding in judgement.findings)
+    assert (judgement.verdict, judgement.frames) == (WireVerdict.MALFORMED, 3)
+    assert (rule, clause) == ("mqtt.packet-id", "MQTT 3.1, 2.4")
+
+
 def test_what_was_cut_off_is_inconclusive(tmp_path: Path) -> None:
     _record(tmp_path / "wire.pcapng", 1883, ("a", mqtt_mutants.OLD), ("a", b"\x30\x10\0\1t"))
     judgement = _judge(tmp_path, Dialect.MQTT_3_1_1)

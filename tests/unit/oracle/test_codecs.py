@@ -136,7 +136,9 @@ def test_mosquitto_says_in_its_log_whom_it_put_out() -> None:
         (mqtt_mutants.OLD, (4, "c")),
         (mqtt_mutants.NEW, (5, "c")),
         (mqtt_mutants.connect(5, props=mqtt_mutants.properties(b"\x21\0\1")), (5, "c")),
+        (mqtt_mutants.connect(3, name="MQIsdp"), (3, "c")),
         (mqtt_mutants.packet(0xC0) * 8, (0, "")),
+        (mqtt_mutants.packet(0x10, b"\xff" * 14), (0, "")),
         (b"", (0, "")),
     ],
 )
