@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.brokers import BROKERS, containers, images, processes, providers
 from harness.brokers.base import Image
 from harness.catalog import load_lines
+from harness.certificates import Certificates
 from harness.errors import Unavailable
 from harness.liveness import Mark, RunLock
 from harness.model import BrokerLine
@@ -32,12 +33,12 @@ _READY_LINE = {
 }
 
 
-def measure(line: BrokerLine, image: Image, mark: Mark, rounds: int) -> list[float]:
+def measure(line: BrokerLine, image: Image, mark: Mark, certificates: Path, rounds: int) -> list[float]:
     """Seconds of each start, up to the handshake and the version in the log."""
     module, seconds = BROKERS[line.broker], []
     for _ in range(rounds):
         started = time.monotonic()
-        broker = providers.start(module, line, image, mark)
+        broker = providers.start(module, line, image, mark, certificates)
         seconds.append(time.monotonic() - started)
         providers.control(module, broker).remove()
     return seconds
@@ -81,6 +82,7 @@ def main(rounds: int, brokers: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lock = RunLock(Path(folder), "benchmark")
         lock.acquire()
+        certificates = Certificates.make(Path(folder) / "certificates").folder
         for line in (line for line in load_lines() if not brokers or line.broker in brokers):
             sources: list[Callable[[BrokerLine], Image]] = [
                 lambda line: images.obtain(client, line, print),
@@ -89,7 +91,7 @@ def main(rounds: int, brokers: list[str]) -> None:
             for source in sources:
                 try:
                     image = source(line)
-                    own = measure(line, image, lock.mark, rounds)
+                    own = measure(line, image, lock.mark, certificates, rounds)
                 except Unavailable as error:
                     print(f"{line.id}: {error.observed}", file=sys.stderr)
                     continue

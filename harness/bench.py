@@ -196,7 +196,8 @@ class Bench:
         image = Image(
             **self.leases.obtain(f"image-{line.id}", lambda: asdict(providers.obtain(module, line, self.say)))
         )
-        return providers.start(module, line, image, self.mark, cluster=cluster).to_json()
+        shown = self.certificates().folder.resolve()
+        return providers.start(module, line, image, self.mark, shown, cluster=cluster).to_json()
 
     # -- crates ------------------------------------------------------------------------------------
 

@@ -20,18 +20,23 @@ _OPT_IFNAME = 2
 #: The most payload that one made-up segment carries; IPv4's total length is 16 bits.
 _SEGMENT = 60_000
 
+#: The ports of protocols over TLS, for captures of what the relay cannot read: IANA's, and of Kafka the customary one.
+OVER_TLS = {1883: 8883, 5672: 5671, 9092: 9093}
+
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 
-def _padded(data: bytes) -> bytes:
+def padded(data: bytes) -> bytes:
+    """`data`, filled up with zeros to a multiple of four bytes."""
     return data + bytes(-len(data) % 4)
 
 
 def _option(code: int, value: bytes) -> bytes:
-    return struct.pack("<HH", code, len(value)) + _padded(value)
+    return struct.pack("<HH", code, len(value)) + padded(value)
 
 
-def _block(kind: int, body: bytes) -> bytes:
+def block(kind: int, body: bytes) -> bytes:
+    """A block, whose body is a multiple of four bytes (section 3.1)."""
     length = 12 + len(body)
     return struct.pack("<II", kind, length) + body + struct.pack("<I", length)
 
@@ -42,9 +47,9 @@ class Capture:
     def __init__(self, path: Path, name: str) -> None:
         self._lock = threading.Lock()
         self._file: BinaryIO | None = path.open("wb")
-        header = _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+        header = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
         options = _option(_OPT_IFNAME, name.encode()) + _option(_OPT_TSRESOL, b"\x09") + struct.pack("<HH", 0, 0)
-        self._file.write(header + _block(1, struct.pack("<HHI", _LINKTYPE_RAW, 0, 0) + options))
+        self._file.write(header + block(1, struct.pack("<HHI", _LINKTYPE_RAW, 0, 0) + options))
 
     def packet(self, data: bytes, comment: str = "") -> None:
         """Write one IP packet; ignored once the file is closed."""
@@ -53,7 +58,7 @@ class Capture:
         head = struct.pack("<IIIII", 0, now >> 32, now & 0xFFFFFFFF, len(data), len(data))
         with self._lock:
             if self._file is not None:
-                self._file.write(_block(6, head + _padded(data) + options))
+                self._file.write(block(6, head + padded(data) + options))
 
     def close(self) -> None:
         """Complete the file."""
@@ -98,7 +103,7 @@ class TcpFlow:
             ">HHIIBBHHH", source_port, target_port, self._next[end] & 0xFFFFFFFF, acknowledged & 0xFFFFFFFF,
             5 << 4, flags, 65535, 0, 0,
         )  # fmt: skip
-        self._capture.packet(_ipv4(source, target, 6, tcp + payload), comment)
+        self._capture.packet(ipv4(source, target, 6, tcp + payload), comment)
         self._next[end] += len(payload) + (1 if flags & (SYN | FIN) else 0)
 
 
@@ -113,10 +118,10 @@ class UdpFlow:
         """One datagram from the client (`a`) or the server (`b`); `comment` says what the relay did with it."""
         (source, source_port), (target, target_port) = self._ends[end]
         udp = struct.pack(">HHHH", source_port, target_port, 8 + len(payload), 0)
-        self._capture.packet(_ipv4(source, target, 17, udp + payload), comment)
+        self._capture.packet(ipv4(source, target, 17, udp + payload), comment)
 
 
-def _ipv4(source: str, target: str, protocol: int, payload: bytes) -> bytes:
+def ipv4(source: str, target: str, protocol: int, payload: bytes) -> bytes:
     """An IPv4 packet around `payload` (RFC 791, section 3.1); the transport's checksum is left to the reader."""
     addresses = ipaddress.IPv4Address(source).packed + ipaddress.IPv4Address(target).packed
     head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0x4000, 64, protocol, 0) + addresses

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from harness.model import CellKey, Evidence
 
+#: What the text of a capture says that nobody can read.
+ENCRYPTED = "It is encrypted: of the messages, only the handshake can be read."
+
 
 class WireVerdict(StrEnum):
     """What all the frames of a cell came to."""

@@ -3,6 +3,7 @@
 #
 # ADVERTISED: what clients are told to connect to, as advertised.listeners has it.
 # LISTENERS: where it listens for clients, as listeners has it; by default the container's ports.
+# TLS: a folder with good.pem and good.key, for listeners whose TLS Kafka itself ends; empty for none.
 # CLUSTER: not empty for a cluster of several nodes (cluster.sh).
 # JAVA_FLAGS: more flags for the node's JVM.
 # With "format" as argument it only formats the storage.
@@ -32,19 +33,30 @@ if [ -z "${LISTENERS:-}" ]; then
     LISTENERS=PLAIN://0.0.0.0:9092
     for number in 0 1 2 3; do
         LISTENERS="$LISTENERS,PROBE$number://0.0.0.0:910$number,SASL$number://0.0.0.0:911$number"
-        LISTENERS="$LISTENERS,IPV6_$number://0.0.0.0:912$number"
+        LISTENERS="$LISTENERS,IPV6_$number://0.0.0.0:912$number,TLS$number://0.0.0.0:913$number"
     done
 fi
 listeners=$LISTENERS,INTERNAL://127.0.0.1:9093
 advertised=${ADVERTISED:-PLAIN://127.0.0.1:9092},INTERNAL://127.0.0.1:9093
-case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
+# Does without the listeners that begin with a word.
+without() {
+    listeners=$(echo "$listeners" | sed "s/,$1[^,]*//g")
+    advertised=$(echo "$advertised" | sed "s/,$1[^,]*//g")
+}
+
+server=$(echo /opt/kafka/libs/kafka_2.1[0-9]-*)
+case $server in
 # Settings of SASL for one listener came with 1.1 (KIP-226).
-*/kafka_2.1[0-9]-0.*)
-    listeners=$(echo "$listeners" | sed 's/,SASL[^,]*//g')
-    advertised=$(echo "$advertised" | sed 's/,SASL[^,]*//g')
+*/kafka_2.1[0-9]-0.*) without SASL ;;
+esac
+case ${TLS:-none}$server in
+# Certificates in PEM came with 2.7 (KIP-651); 2.7 and 2.8 want a password for the key.
+none* | */kafka_2.1[0-9]-[012].*)
+    without TLS
+    TLS=
     ;;
 esac
-case $(echo /opt/kafka/libs/kafka_2.1[0-9]-*) in
+case $server in
 */kafka_2.1[0-9]-[012].*) zookeeper=yes ;;
 *) zookeeper=no listeners=$listeners,CONTROLLER://127.0.0.1:9094 ;;
 esac
@@ -62,6 +74,10 @@ esac
             echo "listener.name.sasl$number.scram-sha-$scram.sasl.jaas.config=$module.scram.ScramLoginModule required;"
         done
     done
+    if [ -n "${TLS:-}" ]; then
+        cat "$TLS/good.key" "$TLS/good.pem" > $home/server.pem
+        printf 'ssl.keystore.type=PEM\nssl.keystore.location=%s\n' $home/server.pem
+    fi
     if [ $zookeeper = yes ]; then
         # A short session, so that a node which was killed can come back soon; all the time that a busy machine needs to
         # connect, which is the session's by default.

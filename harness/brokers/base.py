@@ -119,6 +119,8 @@ class BrokerControl(Protocol):
         """End the broker and delete its data."""
 
 
+#: Where compose/<broker>/ expects the run's certificates (`harness.certificates`).
+CERTIFICATES = "/certificates"
 #: Where a relay listens that a broker advertises, on the port that the broker's listener has on 127.0.0.1: Docker holds
 #: that port as long as the broker lives, so that nobody else is given it.
 RELAY_HOST = "127.0.1.1"
@@ -163,7 +165,9 @@ class RunsOnHost(Protocol):
             Unavailable: it cannot be had.
         """
 
-    def on_host(self, line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+    def on_host(
+        self, line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int], certificates: Path
+    ) -> HostProcess:
         """Write a configuration that uses this machine's ports and no folder but `home`, and say how to start with it.
 
         Args:
@@ -171,6 +175,7 @@ class RunsOnHost(Protocol):
             settings: the broker's folder below compose/.
             home: an empty folder, for the broker alone.
             ports: the port on 127.0.0.1 of each listener.
+            certificates: the run's folder of them, an absolute path.
         """
 
 

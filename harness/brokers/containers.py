@@ -1,7 +1,7 @@
 """Starts, watches, restarts and removes broker containers, through docker-py.
 
-Settings come from compose/<broker>/compose.yaml, which also works by hand. Ports are picked here, below the ephemeral
-range: Docker gives a container another system-picked port at every restart, and a picked one stays.
+Settings come from compose/<broker>/compose.yaml and tls.yaml, which also work by hand. Ports are picked here, below the
+ephemeral range: Docker gives a container another system-picked port at every restart, and a picked one stays.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def start(
     line: BrokerLine,
     image: Image,
     mark: Mark,
+    certificates: Path,
     *,
     ports: Callable[[], int] = pick_port,
     cluster: bool = False,
@@ -78,6 +79,7 @@ def start(
         line: the release line.
         image: what `images.obtain` found for the line.
         mark: the run that the container belongs to.
+        certificates: the folder with what the broker's own TLS shows, an absolute path.
         ports: gives a host port that looks free; asked again where Docker finds it taken.
         cluster: whether the container is to run several nodes.
 
@@ -87,7 +89,7 @@ def start(
     """
     client = connect()
     try:
-        container, published = _run_container(client, module, line, image, mark, ports, cluster=cluster)
+        container, published = _run_container(client, module, line, image, mark, certificates, ports, cluster=cluster)
         try:
             await_ready(module, published, lambda: _end_of(container))
             version = logged_version(module, lambda: container.logs().decode("utf-8", "replace"))
@@ -112,17 +114,23 @@ def start(
 
 
 def _service(module: BrokerModule) -> dict[str, Any]:
-    folder = COMPOSE / module.name
-    document = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))
-    service: dict[str, Any] = document["services"][module.name]
-    return service
+    """What compose.yaml and tls.yaml together say of the broker's container, but for its image and ports."""
+    own, tls = (
+        yaml.safe_load((COMPOSE / module.name / file).read_text(encoding="utf-8"))["services"][module.name]
+        for file in ("compose.yaml", "tls.yaml")
+    )
+    return {
+        "command": tls.get("command", own["command"]),
+        "environment": own.get("environment", {}) | tls.get("environment", {}),
+        "volumes": own.get("volumes", []) + tls["volumes"],
+    }
 
 
-def _mounts(module: BrokerModule, service: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _mounts(module: BrokerModule, service: Mapping[str, Any], certificates: Path) -> dict[str, dict[str, str]]:
     """compose's short volume syntax as docker-py wants it."""
     mounts = {}
-    for entry in service.get("volumes", []):
-        source, target, mode = entry.split(":")
+    for entry in service["volumes"]:
+        source, target, mode = entry.replace("${CERTIFICATES}", str(certificates)).split(":")
         path = Path(COMPOSE / module.name / source).resolve()
         mounts[str(path)] = {"bind": target, "mode": mode}
     return mounts
@@ -134,6 +142,7 @@ def _run_container(
     line: BrokerLine,
     image: Image,
     mark: Mark,
+    certificates: Path,
     ports: Callable[[], int],
     *,
     cluster: bool,
@@ -148,8 +157,8 @@ def _run_container(
             name=f"iotyet-{line.broker}-{secrets.token_hex(4)}",
             labels={LABEL: str(mark)},
             ports={f"{module.listeners[name]}/tcp": ("127.0.0.1", port) for name, port in published.items()},
-            volumes=_mounts(module, service),
-            environment=service.get("environment", {}) | told,
+            volumes=_mounts(module, service, certificates),
+            environment=service["environment"] | told,
         )
         try:
             container.start()

@@ -217,7 +217,7 @@ def _content_hash(folder: Path) -> str:
     """Twelve hexadecimal digits that change with any file of the recipe."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in ("lines.toml", "compose.yaml"):
+        if path.is_file() and path.name not in ("lines.toml", "compose.yaml", "tls.yaml"):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

@@ -24,11 +24,14 @@ PROBES = ("probe0", "probe1", "probe2", "probe3")
 SASL = ("sasl0", "sasl1", "sasl2", "sasl3")
 #: The same for relays with an IPv6 address.
 IPV6 = ("ipv6_0", "ipv6_1", "ipv6_2", "ipv6_3")
+#: The same for relays that pass TLS on, which Kafka itself ends; from 3.0 on.
+TLS = ("tls0", "tls1", "tls2", "tls3")
 listeners: Mapping[str, int] = {
     "plain": 9092,
     **{probe: 9100 + number for number, probe in enumerate(PROBES)},
     **{sasl: 9110 + number for number, sasl in enumerate(SASL)},
     **{ipv6: 9120 + number for number, ipv6 in enumerate(IPV6)},
+    **{tls: 9130 + number for number, tls in enumerate(TLS)},
 }
 dialects: tuple[Dialect, ...] = (Dialect.KAFKA,)
 
@@ -44,7 +47,7 @@ def environment(ports: Mapping[str, int], *, cluster: bool = False) -> dict[str,
             for node, (plain, probe) in CLUSTER.items()
         }
     advertised = [f"PLAIN://127.0.0.1:{ports['plain']}"]
-    advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in (*PROBES, *SASL)]
+    advertised += [f"{probe.upper()}://{RELAY_HOST}:{ports[probe]}" for probe in (*PROBES, *SASL, *TLS)]
     advertised += [f"{ipv6.upper()}://[{RELAY_HOST_IPV6}]:{ports[ipv6]}" for ipv6 in IPV6]
     return {"ADVERTISED": ",".join(advertised)}
 
@@ -67,7 +70,7 @@ def program(line: BrokerLine) -> Path | None:
     return next(folder.glob(f"kafka_2.1?-{release}.jar"), None)
 
 
-def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int], certificates: Path) -> HostProcess:
     """compose's scripts with this machine's ports and folders."""
     server = program(line)
     jars = server.parent if server is not None else home
@@ -83,7 +86,9 @@ def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, in
             text = text.replace(old, new)
         (home / file.name).write_text(text, encoding="utf-8")
     listening = ",".join(f"{listener.upper()}://127.0.0.1:{port}" for listener, port in ports.items())
-    return HostProcess(("/bin/sh", str(home / "start.sh")), {**environment(ports), "LISTENERS": listening})
+    return HostProcess(
+        ("/bin/sh", str(home / "start.sh")), {**environment(ports), "LISTENERS": listening, "TLS": str(certificates)}
+    )
 
 
 def handshake(host: str, port: int) -> None:

@@ -8,11 +8,11 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.brokers.base import HostProcess, installed
+from harness.brokers.base import CERTIFICATES, HostProcess, installed
 from harness.model import BrokerLine, Dialect
 
 name = "mosquitto"
-listeners: Mapping[str, int] = {"plain": 1883}
+listeners: Mapping[str, int] = {"plain": 1883, "tls": 8883, "mutual_tls": 8884}
 dialects: tuple[Dialect, ...] = (Dialect.MQTT_3_1_1, Dialect.MQTT_5)
 
 #: Refuses subscriptions, as access.json says.
@@ -48,9 +48,10 @@ def program(_line: BrokerLine) -> Path | None:
     return installed(name)
 
 
-def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int], certificates: Path) -> HostProcess:
     """compose's configuration with this machine's ports and folders."""
-    config = (settings / "mosquitto.conf").read_text(encoding="utf-8")
+    own, tls = ((settings / file).read_text(encoding="utf-8") for file in ("mosquitto.conf", "tls.conf"))
+    config = (own + tls).replace("include_dir /mosquitto/config\n", "").replace(CERTIFICATES, str(certificates))
     for listener, port in listeners.items():
         config = config.replace(f"listener {port}", f"listener {ports[listener]} 127.0.0.1")
     config = config.replace("/mosquitto/config/", f"{settings}/").replace("/mosquitto/data/", f"{home}/")

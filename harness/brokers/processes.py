@@ -64,7 +64,7 @@ def obtain(module: BrokerModule, line: BrokerLine, note: str) -> Image:
     return Image(PROVIDER, program.name, f"sha256:{digest}", note)
 
 
-def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark) -> RunningBroker:
+def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark, certificates: Path) -> RunningBroker:
     """Start one broker and wait until it answers a real handshake.
 
     Raises:
@@ -88,7 +88,7 @@ def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark) -> R
         ports=ports,
     )
     try:
-        process = module.on_host(line, COMPOSE / module.name, home, ports)
+        process = module.on_host(line, COMPOSE / module.name, home, ports, certificates)
         _write(home, process, mark)
         control = ProcessControl(module, broker)
         control.begin()

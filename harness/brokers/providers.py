@@ -6,6 +6,7 @@ Never another line instead: what no provider has is unavailable.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from harness.brokers import containers, images, processes
 from harness.brokers.base import BrokerControl, BrokerModule, Image, RunningBroker
@@ -35,18 +36,28 @@ def obtain(module: BrokerModule, line: BrokerLine, say: Callable[[str], None]) -
         client.close()
 
 
-def start(module: BrokerModule, line: BrokerLine, image: Image, mark: Mark, *, cluster: bool = False) -> RunningBroker:
+def start(
+    module: BrokerModule, line: BrokerLine, image: Image, mark: Mark, certificates: Path, *, cluster: bool = False
+) -> RunningBroker:
     """Start one broker, or a cluster of several nodes, and wait until it answers a real handshake.
+
+    Args:
+        module: what to know of the broker.
+        line: the release line.
+        image: what `obtain` found for the line.
+        mark: the run that the broker belongs to.
+        certificates: the folder with what the broker's own TLS shows, an absolute path.
+        cluster: whether it is to run several nodes, which have no TLS.
 
     Raises:
         Unavailable: it cannot be had, or what was found is of another line.
         BrokerFailed: it did not start.
     """
     if image.provider != processes.PROVIDER:
-        return containers.start(module, line, image, mark, cluster=cluster)
+        return containers.start(module, line, image, mark, certificates, cluster=cluster)
     if cluster:
         raise Unavailable(f"a cluster of {module.name} needs Docker ({image.note})")
-    return processes.start(module, line, image, mark)
+    return processes.start(module, line, image, mark, certificates)
 
 
 def control(module: BrokerModule, broker: RunningBroker) -> BrokerControl:

@@ -8,12 +8,12 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.brokers.base import HostProcess, pick_port
+from harness.brokers.base import CERTIFICATES, HostProcess, pick_port
 from harness.model import BrokerLine, Dialect
 from harness.streams import read_exactly
 
 name = "rabbitmq"
-listeners: Mapping[str, int] = {"plain": 5672}
+listeners: Mapping[str, int] = {"plain": 5672, "tls": 5671}
 dialects: tuple[Dialect, ...] = (Dialect.AMQP_0_9_1,)
 
 _HEADER = b"AMQP\x00\x00\x09\x01"
@@ -52,9 +52,10 @@ def program(_line: BrokerLine) -> Path | None:
     return script if script.is_file() else None
 
 
-def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int]) -> HostProcess:
+def on_host(line: BrokerLine, settings: Path, home: Path, ports: Mapping[str, int], certificates: Path) -> HostProcess:
     """compose's configuration with this machine's ports and folders, and a node name and port mapper of its own."""
-    config = (settings / "rabbitmq.conf").read_text(encoding="utf-8")
+    own, tls = ((settings / file).read_text(encoding="utf-8") for file in ("rabbitmq.conf", "tls.conf"))
+    config = (own + tls).replace(CERTIFICATES, str(certificates))
     for listener, port in listeners.items():
         config = config.replace(f"= {port}", f"= 127.0.0.1:{ports[listener]}")
     config = config.replace("/etc/rabbitmq/", f"{settings}/")

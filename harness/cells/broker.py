@@ -14,6 +14,7 @@ from harness.cells.peer import PeerCell
 from harness.certificates import CLIENT, KeyForm, ServerCertificate
 from harness.errors import BrokerFailed, CrateTimeout, Unavailable
 from harness.model import Crate, Scenario
+from harness.pcapng import OVER_TLS
 
 #: Seconds in which the broker has to log what a client made it do.
 _LOGGED = 10.0
@@ -52,7 +53,7 @@ class BrokerCell(PeerCell):
         fields: dict[str, Any] = {"host": door.host, "port": relay.endpoint[1]}
         if door.websocket:
             fields["websocket"] = True
-        if door.shown is not None:
+        if door.shown is not None or door.passes_through:
             certificates = self._bench.certificates()
             fields["tls"] = {"ca": certificates.authority.read_text()}
             if shows_certificate:
@@ -60,12 +61,16 @@ class BrokerCell(PeerCell):
                 fields["tls"] |= {"certificate": certificate.read_text(), "key": certificates.client_key(key)}
         return fields
 
-    def _open_door(self, door: Door, listener: str = "plain", listen: tuple[str, int] = ("127.0.0.1", 0)) -> Relay:
+    def _open_door(self, door: Door, listener: str = "", listen: tuple[str, int] = ("127.0.0.1", 0)) -> Relay:
+        """A relay to the listener, which is the door's own where it is not named."""
         tls = None
         if door.shown is not None:
             tls = self._bench.certificates().server_context(door.shown, asks_client=door.asks_client)
-        port = self.peer.broker.ports[listener]
-        return self._open_relay(door.name, port, self.peer.canonical_port, listen=listen, tls=tls)
+        port = self.peer.broker.ports[listener or door.listener or "plain"]
+        spoken = self.peer.canonical_port
+        if door.passes_through:
+            spoken = OVER_TLS[spoken]
+        return self._open_relay(door.name, port, spoken, listen=listen, tls=tls)
 
     # -- what can be observed ----------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from harness.certificates import ServerCertificate
 
 @dataclass(frozen=True)
 class Door:
-    """One relay in front of the peer, which itself speaks no TLS: the relay ends it, so that captures can be read."""
+    """A relay before the peer. TLS ends in the relay, so that captures can be read, or passes through it unread."""
 
     #: Part of the capture's name.
     name: str
@@ -25,6 +25,8 @@ class Door:
     websocket: bool = False
     #: Which of the peer's listeners, where it has several kinds for clients; empty for its ordinary one.
     listener: str = ""
+    #: Whether that listener itself ends TLS, and the relay passes on what it cannot read.
+    passes_through: bool = False
 
 
 PLAIN = Door("")
@@ -40,6 +42,10 @@ TLS = Door("tls", "localhost", ServerCertificate.GOOD)
 SASL = Door("sasl", listener="sasl")
 SASL_TLS = Door("sasl-tls", "localhost", ServerCertificate.GOOD, listener="sasl")
 MUTUAL_TLS = Door("mutual-tls", "localhost", ServerCertificate.GOOD, asks_client=True)
+#: Where the broker's own TLS is the subject.
+BROKER_TLS = Door("broker-tls", "localhost", listener="tls", passes_through=True)
+#: The same of a broker that takes TLS 1.3 alone, and clients with a certificate alone.
+BROKER_MUTUAL_TLS = Door("broker-mutual-tls", "localhost", listener="mutual_tls", passes_through=True)
 
 
 def flawed(certificate: ServerCertificate) -> Door:

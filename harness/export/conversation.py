@@ -51,7 +51,7 @@ def conversation(transcript: str, capture: bytes, canonical_port: int) -> dict[s
     if sum(command.get("op") == "hello" for command in commands) != 1:
         raise UsageError("the cell has more than one client, and a copy plays one")
     if any(command.get("tls") for command in commands):
-        raise UsageError("the cell is about TLS, which ends in the relay, so that nobody has the crate's own bytes")
+        raise UsageError("the cell is about TLS, of whose keys the recording has none")
     addresses = {address for command in commands for address in _addresses(command)}
     if len(addresses) != 1:
         raise UsageError(f"the cell has {len(addresses)} addresses to connect to, and a copy plays one")

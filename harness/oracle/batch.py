@@ -16,7 +16,8 @@ from harness.oracle.conversation import conversation
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from harness.oracle.tshark import Doubt, Examination, examine
-from harness.oracle.websocket import unwrap
+from harness.oracle.websocket import HTTP, unwrap
+from harness.pcapng import OVER_TLS
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 #: Findings that a cell keeps; a run of a thousand wrong frames needs no thousand lines.
@@ -31,11 +32,13 @@ _STREAMS: dict[Dialect, Callable[[bytes], Outcome]] = {
     Dialect.ZMTP: zmtp.judge,
     Dialect.KAFKA: kafka.judge,
 }
+_MQTT = (Dialect.MQTT_3_1_1, Dialect.MQTT_5)
 #: The ports that captures of these protocols have (`harness.pcapng`), and two of what carries others.
 _PORTS = {1883, 5672, 5556, 9092, 5683}
-_HTTP, _DTLS = 80, 5684
+_ENCRYPTED = {5684: "DTLS", **dict.fromkeys(OVER_TLS.values(), "TLS")}
 #: Whose codec reads what a dialect's clients send, besides our rules.
 _CODECS = {
+    Dialect.MQTT_5: "mqtt5",
     Dialect.AMQP_0_9_1: "pika",
     Dialect.COAP_CLIENT: "aiocoap",
     Dialect.COAP_SERVER: "aiocoap",
@@ -61,12 +64,12 @@ class _Notes:
                 return
         self.findings.append(finding)
 
-    def by_rule(self, dialect: Dialect, file: str, packet: int, rule: str, detail: str) -> None:
-        """Note that a frame breaks a rule."""
+    def by_rule(self, dialect: Dialect, file: str, packet: int, rule: str, detail: str, level: int = 0) -> None:
+        """Note that a frame breaks a rule; `level` is MQTT's."""
         known = RULES[rule]
         source = "kafka-python" if rule in ("kafka.body", "kafka.left-over") else "rules"
         says = f"{known.says}; found: {detail}" if detail else known.says
-        self.add(Finding(source, rule, known.clause_in(dialect), says, file, packet, certain=True))
+        self.add(Finding(source, rule, known.clause_in(dialect, level), says, file, packet, certain=True))
 
     def doubt(self, source: str, file: str, packet: int, says: str) -> None:
         """Note what one source that is not trusted alone says of a frame."""
@@ -166,8 +169,9 @@ def _conversation(
 
 
 def _capture(notes: _Notes, dialect: Dialect, recording: Recording, file: str, doubts: Iterable[Doubt]) -> None:
-    if recording.port not in _PORTS and recording.port != _HTTP:
-        carried = "DTLS, and encrypted" if recording.port == _DTLS else f"port {recording.port}"
+    if recording.port not in _PORTS and recording.port != HTTP:
+        encrypted = _ENCRYPTED.get(recording.port)
+        carried = f"{encrypted}, and encrypted" if encrypted else f"port {recording.port}"
         notes.doubt("rules", file, 0, f"what was sent is not judged: {carried}")
     elif dialect in _STREAMS:
         for conversation in recording.conversations:
@@ -183,13 +187,14 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     own, other = conversation.a, conversation.b
     if recording.crate == "b":
         own, other = other, own
-    if recording.port == _HTTP:
+    if recording.port == HTTP:
         own, other = unwrap(own, masked=True), unwrap(other, masked=False)
     sent, answered = bytes(own.data), bytes(other.data)
     outcome = _STREAMS[dialect](sent)
     notes.frames += outcome.frames
+    level, _ = peers.client_of(sent) if dialect in _MQTT else (0, "")
     for objection in outcome.objections:
-        notes.by_rule(dialect, file, own.packet(objection.end), objection.rule, objection.detail)
+        notes.by_rule(dialect, file, own.packet(objection.end), objection.rule, objection.detail, level)
     for why, end in outcome.unjudged:
         notes.doubt("rules", file, own.packet(end), why)
     if outcome.rest:
@@ -198,6 +203,9 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     if dialect is Dialect.AMQP_0_9_1 and not outcome.rest:
         for end, why in codecs.refused_by_pika(sent):
             notes.doubt("pika", file, own.packet(end), why)
+    if dialect is Dialect.MQTT_5:
+        for end, why in codecs.refused_by_mqtt5(sent, {objection.end for objection in outcome.objections}):
+            notes.doubt("mqtt5", file, own.packet(end), why)
     if _SCRIPTED not in file:
         _refusals(notes, dialect, file, own, sent, answered)
 
@@ -207,7 +215,7 @@ def _refusals(notes: _Notes, dialect: Dialect, file: str, own: Half, sent: bytes
     found: Iterable[peers.Refusal] = ()
     if dialect is Dialect.AMQP_0_9_1:
         found = peers.in_amqp(answered)
-    elif dialect in (Dialect.MQTT_3_1_1, Dialect.MQTT_5):
+    elif dialect in _MQTT:
         level, client = peers.client_of(sent)
         notes.clients.add(client)
         found = peers.in_mqtt(answered, level)

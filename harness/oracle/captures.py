@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.pcapng import SYN
+from harness.pcapng import SYN, block, padded
 
 _INTERFACE, _PACKET = 1, 6
 _OPT_COMMENT, _OPT_NAME = 1, 2
@@ -91,7 +91,7 @@ def read(path: Path) -> Recording:
     number = 0
     for kind, body in _blocks(path.read_bytes()):
         if kind == _INTERFACE:
-            relay = _RELAY.fullmatch(_option(body[8:], _OPT_NAME))
+            relay = _relay(body)
             if relay is None:
                 return recording
             recording.port = int(relay[1])
@@ -123,6 +123,35 @@ def read(path: Path) -> Recording:
     return recording
 
 
+def port_of(data: bytes) -> int:
+    """The canonical port of what a capture has; 0 where that is no relay's."""
+    for kind, body in _blocks(data):
+        if kind == _INTERFACE:
+            relay = _relay(body)
+            return int(relay[1]) if relay else 0
+    return 0
+
+
+def changed(data: bytes, change: Callable[[int, bytes], bytes]) -> bytes:
+    """A capture with other packets.
+
+    Args:
+        data: the capture.
+        change: is given the number of each packet and its bytes, and returns others.
+    """
+    blocks, number = [], 0
+    for kind, body in _blocks(data):
+        content = bytes(body)
+        if kind == _PACKET:
+            number += 1
+            (length,) = struct.unpack_from("<I", content, 12)
+            new = change(number, content[20 : 20 + length])
+            sizes = struct.pack("<II", len(new), len(new))
+            content = content[:12] + sizes + padded(new) + content[20 + length + -length % 4 :]
+        blocks.append(block(kind, content))
+    return b"".join(blocks)
+
+
 def packet_blocks(data: bytes, first: int, last: int) -> tuple[bytes, list[bytes], int]:
     """What stands before the first packet of a capture, and the blocks of its first and its last packets, as they are.
 
@@ -150,6 +179,10 @@ def _blocks(data: bytes) -> Iterator[tuple[int, memoryview]]:
             return
         yield kind, view[offset + 8 : offset + length - 4]
         offset += length
+
+
+def _relay(interface: memoryview) -> re.Match[bytes] | None:
+    return _RELAY.fullmatch(_option(interface[8:], _OPT_NAME))
 
 
 def _option(data: memoryview, wanted: int) -> bytes:

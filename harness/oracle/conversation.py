@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from harness.oracle.captures import Packet, Recording
 from harness.oracle.tshark import Reading, shortened
 from harness.pcapng import ACK, FIN, RST, SYN
-from harness.wellformed import Finding
+from harness.wellformed import ENCRYPTED, Finding
 
 #: Packets that are shown of a longer conversation: so many of its beginning and of its end.
 _FIRST, _LAST = 60, 20
@@ -38,7 +38,7 @@ def conversation(
         said.setdefault(finding.packet, []).append(finding)
     lines = [f"{name}: packets, seconds since the first, who sends"]
     if any(reading.protocol.startswith(_ENCRYPTED) for reading in readings.values()):
-        lines.append("It is encrypted: of the messages, only the handshake can be read.")
+        lines.append(ENCRYPTED)
     if not packets:
         lines.append("Nothing was sent.")
     lines += _rows(recording, packets, crate, readings, said)

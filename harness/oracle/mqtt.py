@@ -1,11 +1,12 @@
-"""Rules for what an MQTT client sends: packets of 3.1.1 and 5.0, and their order in a connection."""
+"""Rules for what an MQTT client sends: packets of 3.1.1 and 5.0, and their order in a connection; less of 3.1."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from harness.oracle.mqtt_properties import read_properties
-from harness.oracle.reading import Fields, Outcome, Unjudged, Wrong, demand, text
+from harness.oracle.reading import Fields, Outcome, Wrong, demand, text
+from harness.oracle.rules import MQTT_3_1, RULES
 
 CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT, AUTH = 1, 3, 8, 10, 14, 15
 #: What only servers send, by its type (3.1.1 table 2.1, 5.0 table 2-1).
@@ -26,16 +27,24 @@ _REASONS = {
 
 def judge(data: bytes) -> Outcome:
     """What a client sent on one connection."""
-    outcome, offset, version, ended = Outcome(), 0, 0, False
+    outcome = Outcome()
+    if _read(data, outcome) == MQTT_3_1:
+        outcome.objections = [objection for objection in outcome.objections if RULES[objection.rule].oldest]
+    return outcome
+
+
+def _read(data: bytes, outcome: Outcome) -> int:
+    """Note what is said of each packet; returns the protocol level, 0 where nobody knows it."""
+    offset, version, ended = 0, 0, False
     while offset < len(data):
-        size, width = _remaining(data, offset + 1)
+        size, width = remaining_length(data, offset + 1)
         if width == 0:
             break
         start, end = offset + 1 + width, offset + 1 + width + size
         if width > 4:
             with outcome.frame(offset + 5):
                 raise Wrong("mqtt.remaining-length", "its last byte says that a fifth one follows")
-            return outcome
+            return version
         if end > len(data):
             break
         first, body = data[offset], data[start:end]
@@ -49,14 +58,14 @@ def judge(data: bytes) -> Outcome:
             _check(first, body, version)
         if not version:
             # Nothing can be said of a stream that does not begin with CONNECT.
-            return outcome
+            return version
         offset = end
     outcome.rest = len(data) - offset
-    return outcome
+    return version
 
 
-def _remaining(data: bytes, offset: int) -> tuple[int, int]:
-    """The remaining length and its width in bytes: 0 where it is not all there, 5 where it is too long."""
+def remaining_length(data: bytes, offset: int) -> tuple[int, int]:
+    """The remaining length at an offset and its width in bytes: 0 where it is not all there, 5 where it is too long."""
     value = 0
     for width in range(4):
         if offset + width >= len(data):
@@ -73,8 +82,8 @@ def _width(value: int) -> int:
 
 def _version(first: int, body: bytes) -> int:
     demand(first >> 4 == CONNECT, "mqtt.connect-first", f"it is of type {first >> 4}")
-    if body[:8] == b"\0\6MQIsdp":
-        raise Unjudged("MQTT 3.1 is not judged, only 3.1.1 and 5.0")
+    if body[:9] == b"\0\6MQIsdp\3":
+        return MQTT_3_1
     demand(body[:6] == b"\0\4MQTT", "mqtt.protocol-name", body[:8].hex(" "))
     level = body[6] if len(body) > 6 else 0
     demand(level in (4, 5), "mqtt.protocol-level", f"level {level}")
@@ -97,7 +106,7 @@ def _check(first: int, body: bytes, version: int) -> None:
 
 
 def _connect(kind: int, fields: Fields, version: int) -> None:
-    fields.take(7)
+    fields.take(9 if version == MQTT_3_1 else 7)
     flags = fields.byte()
     will, has_will = flags >> 3 & 3, flags & 4
     demand(not flags & 1, "mqtt.connect-reserved")
@@ -114,9 +123,10 @@ def _connect(kind: int, fields: Fields, version: int) -> None:
             read_properties(fields, "will")
         _topic_name(_string(fields, "the will's topic"), empty_allowed=False)
         fields.take(fields.number("H"))
-    if flags & 0x80:
+    # In 3.1 the remaining length goes before these flags (section 3.1): the strings may be missing.
+    if flags & 0x80 and (version > MQTT_3_1 or fields.left):
         _string(fields, "the user name")
-    if flags & 0x40:
+    if flags & 0x40 and (version > MQTT_3_1 or fields.left):
         fields.take(fields.number("H"))
 
 

@@ -77,9 +77,12 @@ def client_of(sent: bytes) -> tuple[int, str]:
     offset = 1
     while offset < 4 and sent[offset] & 0x80:
         offset += 1
-    head = offset + 1
-    level = sent[head + 6]
-    at = head + 10
+    # After the protocol's name: MQTT, and in 3.1 MQIsdp.
+    head = offset + 3 + int.from_bytes(sent[offset + 1 : offset + 3], "big")
+    if head >= len(sent):
+        return 0, ""
+    level = sent[head]
+    at = head + 4
     if level == 5:
         # A property length of more than one byte is rare; its continuation bits say how wide it is.
         size, shift = 0, 0

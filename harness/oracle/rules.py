@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from harness.model import Dialect
 
+#: The protocol level of MQTT 3.1, which was never a standard; clients of 3.1.1 fall back to it.
+MQTT_3_1 = 3
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -15,19 +18,28 @@ class Rule:
     says: str
     #: The clause of MQTT 3.1.1, where `clause` is that of 5.0.
     older: str = ""
+    #: The clause of MQTT 3.1; empty where that has no such rule.
+    oldest: str = ""
 
-    def clause_in(self, dialect: Dialect) -> str:
-        """The clause in the version that was spoken."""
+    def clause_in(self, dialect: Dialect, level: int = 0) -> str:
+        """The clause in the version that was spoken; `level` is MQTT's of the connection, as CONNECT gives it."""
+        if level == MQTT_3_1:
+            return self.oldest
         return self.older if dialect is Dialect.MQTT_3_1_1 and self.older else self.clause
 
 
-def _mqtt(old: str, new: str, says: str) -> Rule:
-    """A rule of MQTT: its clause in 3.1.1 and in 5.0, of which one may be empty."""
-    return Rule(f"MQTT 5.0 {new}" if new else f"MQTT 3.1.1 {old}", says, f"MQTT 3.1.1 {old}" if old else "")
+def _mqtt(old: str, new: str, says: str, oldest: str = "") -> Rule:
+    """A rule of MQTT: its clause in 3.1.1, in 5.0 and in 3.1, each of which may be empty."""
+    return Rule(
+        f"MQTT 5.0 {new}" if new else f"MQTT 3.1.1 {old}",
+        says,
+        f"MQTT 3.1.1 {old}" if old else "",
+        f"MQTT 3.1, {oldest}" if oldest else "",
+    )
 
 
 RULES: dict[str, Rule] = {
-    "mqtt.remaining-length": _mqtt("2.2.3", "1.5.5", "the remaining length has four bytes at most"),
+    "mqtt.remaining-length": _mqtt("2.2.3", "1.5.5", "the remaining length has four bytes at most", "2.1"),
     "mqtt.variable-byte-integer": _mqtt(
         "", "[MQTT-1.5.5-1]", "a variable byte integer has as few bytes as its value needs"
     ),
@@ -36,13 +48,13 @@ RULES: dict[str, Rule] = {
     "mqtt.protocol-name": _mqtt("[MQTT-3.1.2-1]", "[MQTT-3.1.2-1]", "the protocol name is MQTT"),
     "mqtt.protocol-level": _mqtt("[MQTT-3.1.2-2]", "[MQTT-3.1.2-2]", "the protocol level is 4 or 5"),
     "mqtt.after-disconnect": _mqtt("[MQTT-3.14.4-2]", "[MQTT-3.14.4-1]", "nothing follows DISCONNECT in a connection"),
-    "mqtt.packet-type": _mqtt("2.2.1", "2.1.2", "the types 0 and, before 5.0, 15 are reserved"),
+    "mqtt.packet-type": _mqtt("2.2.1", "2.1.2", "the types 0 and, before 5.0, 15 are reserved", "2.1"),
     "mqtt.server-packet": _mqtt("2.2.1", "2.1.2", "a client does not send what only servers send"),
     "mqtt.reserved-flags": _mqtt(
         "[MQTT-2.2.2-1]", "[MQTT-2.1.3-1]", "reserved flags have the values that table 2.2 gives"
     ),
-    "mqtt.short": _mqtt("2.4", "2.3", "every field of a packet lies within its remaining length"),
-    "mqtt.left-over": _mqtt("2.4", "2.3", "every byte of a packet belongs to one of its fields"),
+    "mqtt.short": _mqtt("2.4", "2.3", "every field of a packet lies within its remaining length", "2.1"),
+    "mqtt.left-over": _mqtt("2.4", "2.3", "every byte of a packet belongs to one of its fields", "2.1"),
     "mqtt.connect-reserved": _mqtt("[MQTT-3.1.2-3]", "[MQTT-3.1.2-3]", "the reserved flag of CONNECT is 0"),
     "mqtt.will-qos": _mqtt("[MQTT-3.1.2-14]", "[MQTT-3.1.2-12]", "the will's QoS is not 3"),
     "mqtt.will-flags": _mqtt(
@@ -50,13 +62,13 @@ RULES: dict[str, Rule] = {
         "[MQTT-3.1.2-11], [MQTT-3.1.2-13]",
         "without a will its QoS and retain flag are 0",
     ),
-    "mqtt.password-alone": _mqtt("[MQTT-3.1.2-22]", "", "without a user name there is no password"),
+    "mqtt.password-alone": _mqtt("[MQTT-3.1.2-22]", "", "without a user name there is no password", "3.1"),
     "mqtt.empty-client-id": _mqtt("[MQTT-3.1.3-7]", "", "an empty client identifier goes with a clean session"),
     "mqtt.utf-8": _mqtt("[MQTT-1.5.3-1]", "[MQTT-1.5.4-1]", "strings are well-formed UTF-8"),
     "mqtt.null-character": _mqtt("[MQTT-1.5.3-2]", "[MQTT-1.5.4-2]", "strings have no U+0000"),
-    "mqtt.qos-3": _mqtt("[MQTT-3.3.1-4]", "[MQTT-3.3.1-4]", "the QoS of PUBLISH is not 3"),
+    "mqtt.qos-3": _mqtt("[MQTT-3.3.1-4]", "[MQTT-3.3.1-4]", "the QoS of PUBLISH is not 3", "2.1"),
     "mqtt.dup-qos-0": _mqtt("[MQTT-3.3.1-2]", "[MQTT-3.3.1-2]", "DUP is 0 where QoS is 0"),
-    "mqtt.packet-id": _mqtt("[MQTT-2.3.1-1]", "[MQTT-2.2.1-3]", "packet identifiers are not 0"),
+    "mqtt.packet-id": _mqtt("[MQTT-2.3.1-1]", "[MQTT-2.2.1-3]", "packet identifiers are not 0", "2.4"),
     "mqtt.empty-topic": _mqtt(
         "[MQTT-4.7.3-1]", "[MQTT-4.7.3-1]", "topic names and filters have at least one character"
     ),

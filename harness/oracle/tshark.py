@@ -26,6 +26,7 @@ from harness.commands import RUN_MARK, run
 from harness.errors import CommandFailed, Unavailable
 from harness.model import Suite
 from harness.oracle.captures import packet_blocks
+from harness.oracle.websocket import as_plain_tcp
 
 #: The first release that reads ZMTP, and Kafka as it is spoken today.
 _OLDEST = (4, 4)
@@ -60,7 +61,7 @@ _DETAILS = {
     "amqp.method.arguments.multiple": "multiple",
     "amqp.method.arguments.reply_code": "code", "amqp.method.arguments.reply_text": "text",
     "kafka.correlation_id": "correlation", "kafka.error": "error",
-    # MQTT in WebSocket, which tshark does not look into, and payloads.
+    # Payloads, and what WebSocket has that is no MQTT.
     "data.data[0:4]": "data begins",
 }  # fmt: skip
 #: The summary last, because it has what crates sent.
@@ -145,7 +146,7 @@ def _write_batch(batch: Path, folder: Path, captures: Iterable[str]) -> list[_Pl
         for name in captures:
             if not (folder / name).is_file():
                 continue
-            head, packets, left_out = packet_blocks((folder / name).read_bytes(), _PACKETS, _LAST)
+            head, packets, left_out = packet_blocks(as_plain_tcp(folder / name), _PACKETS, _LAST)
             # All captures have the same interface, so that the first one's header serves for all.
             if number == 1:
                 file.write(head)

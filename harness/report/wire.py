@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.matrix import Cell
-from harness.model import Dialect, Need, Verdict
+from harness.model import Need, Verdict
 from harness.report.addresses import evidence_href
 from harness.report.evidence import EvidenceLink
 from harness.report.text import one_line, visible
-from harness.wellformed import Finding, WireJudgement, WireVerdict
+from harness.wellformed import ENCRYPTED, Finding, WireJudgement, WireVerdict
 
 _SAYS = {
     WireVerdict.WELL_FORMED: "Well-formed: no source objects to any of them.",
@@ -70,8 +70,7 @@ def conversation_block(
     if cell.wire is None or not linked:
         return None
     if text:
-        # In DTLS nobody ends the encryption, and the text itself says so.
-        ended = Need.TLS in cell.scenario.needs and cell.key.dialect not in (Dialect.COAP_CLIENT, Dialect.COAP_SERVER)
+        ended = Need.TLS in cell.scenario.needs and ENCRYPTED not in text
         note = "TLS ended in the relay: this is what was sent inside it." if ended else ""
         return ConversationBlock(visible(text), note, cell.verdict is not Verdict.PASS, linked)
     tshark = sources.get("tshark", "")

@@ -6,7 +6,7 @@ import pytest
 
 from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import Delivered
-from harness.cells.doors import MUTUAL_TLS, TLS
+from harness.cells.doors import BROKER_TLS, MUTUAL_TLS, TLS
 from harness.certificates import ServerCertificate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
@@ -71,3 +71,28 @@ def test_shows_a_client_certificate(cell: AmqpCell) -> None:
     client = cell.connected(door=MUTUAL_TLS, shows_certificate=True)
     client.publish(cell.name("inbox"), body)
     cell.expect_received(reader, [Delivered(body)], expected="what the client publishes arrives")
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.INTEROP,
+    spec=[_RABBITMQ, "RFC 8446, section 5.1"],
+    needs=[Need.TLS],
+    features=["tls"],
+)
+def test_works_over_the_brokers_own_tls(cell: AmqpCell) -> None:
+    """Where the broker itself ends TLS, 100 KB pass in both directions, though they take several TLS records of 16 KiB.
+
+    That is Erlang's TLS. Elsewhere TLS ends in the harness's relay; here the relay passes it on unread.
+    """
+    outward, inward = cell.payload(100_000), cell.payload(100_000)
+    reference = cell.reference(queue=cell.name("out"))
+    name = cell.queue(reference, "in")
+    client = cell.connected(door=BROKER_TLS)
+    client.publish(cell.name("out"), outward)
+    cell.expect_received(reference, [Delivered(outward)], expected="what the client publishes arrives")
+    client.consume(name)
+    reference.publish(name, inward)
+    cell.expect_delivered(client, [Delivered(inward)], expected="what others publish arrives", ack=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.doors import MUTUAL_TLS, TLS
+from harness.cells.doors import BROKER_TLS, MUTUAL_TLS, TLS
 from harness.cells.kafka import KafkaCell
 from harness.cells.kafka_client import Delivered
 from harness.certificates import ServerCertificate
@@ -94,3 +94,30 @@ def test_shows_a_client_certificate(cell: KafkaCell) -> None:
     client = cell.connected(door=MUTUAL_TLS, shows_certificate=True)
     client.produce(topic, record)
     cell.expect_stored(topic, [Delivered(b"key", record.value)], expected="the topic holds the record")
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.INTEROP,
+    spec=[_SECURITY, "RFC 8446, section 5.1"],
+    capability="tls",
+    needs=[Need.TLS],
+    features=["tls"],
+    since="3.9",
+    deadline=45.0,
+)
+def test_works_over_the_brokers_own_tls(cell: KafkaCell) -> None:
+    """Where the broker itself ends TLS, the client produces a record and reads one of two TLS records (30 KB).
+
+    That is Java's TLS. Elsewhere TLS ends in the harness's relay; here the relay passes it on unread.
+    """
+    topic, record, long = cell.topic(), Written(b"key", cell.payload()), Written(b"key", cell.payload(30_000))
+    client = cell.connected(door=BROKER_TLS)
+    client.produce(topic, record)
+    cell.expect_stored(topic, [Delivered(b"key", record.value)], expected="the topic holds the record")
+    cell.reference.produce(topic, [long])
+    client.consume(topic, start="earliest")
+    both = [Delivered(b"key", record.value), Delivered(b"key", long.value)]
+    cell.expect_delivered(client, both, expected="the crate delivers both records")

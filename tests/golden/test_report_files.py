@@ -26,6 +26,7 @@ from harness.report.evidence import EvidenceLink
 from harness.report.wire import conversation_block
 from harness.store import RunFolder
 from harness.tabulating import tabulate
+from harness.wellformed import ENCRYPTED
 from tests.golden import made_up
 
 MATRIX = made_up.matrix()
@@ -205,6 +206,11 @@ def test_of_tls_it_says_where_that_ended() -> None:
     block = conversation_block(cell, {}, "it says", [EvidenceLink("conversation", "a", "a")])
     assert block is not None
     assert block.note.startswith("TLS ended in the relay")
+    passed_through = conversation_block(
+        cell, {}, f"wire.pcapng\n{ENCRYPTED}\n", [EvidenceLink("conversation", "a", "a")]
+    )
+    assert passed_through is not None
+    assert passed_through.note == ""
 
 
 def test_a_reason_without_a_cell_leads_to_its_source(report: Path) -> None:

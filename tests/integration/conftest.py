@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from harness.certificates import Certificates
 from harness.liveness import Mark, RunLock
 from tests.integration.checkout import SCENARIOS, Checkout
 
@@ -19,6 +20,12 @@ def mark(tmp_path: Path) -> Iterator[Mark]:
     lock.acquire()
     yield lock.mark
     lock.release()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What a run's brokers show."""
+    return Certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

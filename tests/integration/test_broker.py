@@ -22,6 +22,7 @@ from harness.brokers.base import PORTS, Image, RunningBroker, pick_port
 from harness.brokers.containers import LABEL, ContainerControl, connect, remove_containers, start
 from harness.brokers.images import obtain
 from harness.catalog import load_lines
+from harness.certificates import Certificates
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark, RunLock
 from harness.model import Suite
@@ -45,9 +46,9 @@ def image(client: docker.DockerClient) -> Image:
 
 
 @pytest.fixture
-def broker(image: Image, mark: Mark) -> Iterator[RunningBroker]:
+def broker(image: Image, mark: Mark, certificates: Certificates) -> Iterator[RunningBroker]:
     """A broker of the test's own."""
-    yield start(mosquitto, LINE, image, mark)
+    yield start(mosquitto, LINE, image, mark, certificates.folder)
     remove_containers(lambda other: other == mark)
 
 
@@ -103,11 +104,13 @@ def test_a_taken_port_is_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
             pick_port()
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(image: Image, mark: Mark, client: docker.DockerClient) -> None:
+def test_a_port_that_was_taken_meanwhile_is_replaced(
+    image: Image, mark: Mark, client: docker.DockerClient, certificates: Certificates
+) -> None:
     with socket.create_server(("127.0.0.1", pick_port())) as taken:
         ports = iter([taken.getsockname()[1], pick_port()])
         try:
-            broker = start(mosquitto, LINE, image, mark, ports=ports.__next__)
+            broker = start(mosquitto, LINE, image, mark, certificates.folder, ports=ports.__next__)
             assert broker.ports["plain"] != taken.getsockname()[1]
             assert _containers_of(client, mark) == 1, "the container that did not get its port is gone"
         finally:
@@ -115,22 +118,22 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(image: Image, mark: Mark, c
 
 
 def test_ports_that_are_always_taken_are_told_with_the_command_that_shows_by_whom(
-    image: Image, mark: Mark, client: docker.DockerClient
+    image: Image, mark: Mark, client: docker.DockerClient, certificates: Certificates
 ) -> None:
     with socket.create_server(("127.0.0.1", pick_port())) as taken:
         port = taken.getsockname()[1]
         message = rf"10 times in a row another program took the port.*\(last: \[{port}\]\); .*`ss -ltnp`"
         with pytest.raises(BrokerFailed, match=message):
-            start(mosquitto, LINE, image, mark, ports=lambda: port)
+            start(mosquitto, LINE, image, mark, certificates.folder, ports=lambda: port)
     assert _containers_of(client, mark) == 0
 
 
 def test_an_image_of_another_line_is_unavailable_and_not_used(
-    image: Image, mark: Mark, client: docker.DockerClient
+    image: Image, mark: Mark, client: docker.DockerClient, certificates: Certificates
 ) -> None:
     other = replace(LINE, line="1.6", version_prefix="1.6.")
     with pytest.raises(Unavailable, match=r"runs version 2\.0\.\d+, which is not of the line mosquitto@1\.6$"):
-        start(mosquitto, other, image, mark)
+        start(mosquitto, other, image, mark, certificates.folder)
     assert _containers_of(client, mark) == 0
 
 
@@ -147,7 +150,12 @@ def test_an_image_that_cannot_be_built_is_unavailable_with_what_its_command_prin
 
 
 def test_a_broker_that_exits_while_starting_is_told_with_the_end_of_its_log(
-    image: Image, mark: Mark, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    image: Image,
+    mark: Mark,
+    client: docker.DockerClient,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "compose" / "mosquitto"
     folder.mkdir(parents=True)
@@ -156,7 +164,7 @@ def test_a_broker_that_exits_while_starting_is_told_with_the_end_of_its_log(
     (folder / "mosquitto.conf").write_text("no_such_option true\n")
     monkeypatch.setattr(containers, "COMPOSE", tmp_path / "compose")
     with pytest.raises(BrokerFailed, match=r"exited while starting; its log ends: [\s\S]*no_such_option"):
-        start(mosquitto, LINE, image, mark)
+        start(mosquitto, LINE, image, mark, certificates.folder)
     assert _containers_of(client, mark) == 0
 
 
@@ -274,7 +282,7 @@ def test_a_shared_broker_that_died_is_told_with_the_end_of_its_log(bench: Callab
 
 
 def test_a_dead_runs_container_is_removed_and_a_live_runs_and_anybodys_stay(
-    image: Image, mark: Mark, client: docker.DockerClient, tmp_path: Path
+    image: Image, mark: Mark, client: docker.DockerClient, certificates: Certificates, tmp_path: Path
 ) -> None:
     dead = RunLock(tmp_path / "dead", "r")
     labels = [{LABEL: str(dead.mark)}, {LABEL: str(mark)}, {LABEL: "no mark of ours"}, {}]

@@ -160,14 +160,34 @@ def test_what_is_encrypted_is_known_as_such(tmp_path: Path) -> None:
     assert "It is encrypted" in text
 
 
-def test_of_mqtt_in_websocket_the_beginning_is_shown(tmp_path: Path) -> None:
+def test_mqtt_is_read_inside_websocket(tmp_path: Path) -> None:
+    """In several frames too; where it comes as text, which MQTT forbids, the frame is shown."""
+
+    def framed(data: bytes, opcode: Opcode = Opcode.BINARY) -> bytes:
+        return Frame(opcode, data).serialize(mask=True)
+
     capture = Capture(tmp_path / "wire.pcapng", "relay to port 80")
     flow = TcpFlow(capture, ("127.1.2.3", 40000), ("127.0.0.1", 80))
     flow.opened()
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
     flow.data("a", b"GET /mqtt HTTP/1.1\r\n" + upgrade + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
     flow.data("b", b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade + b"\r\n")
-    flow.data("a", Frame(Opcode.BINARY, mqtt_mutants.OLD).serialize(mask=True))
+    flow.data("a", framed(mqtt_mutants.OLD))
+    flow.data("b", Frame(Opcode.BINARY, b"\x20\2\0\0").serialize(mask=False))
+    flow.data("a", framed(_publish(b"topic")[:3]))
+    flow.data("a", framed(_publish(b"topic")[3:] + mqtt_mutants.packet(0xC0)))
+    flow.data("a", framed(mqtt_mutants.packet(0xC0), Opcode.TEXT))
+    # A filter that is longer than the packet.
+    flow.data("a", framed(mqtt_mutants.packet(0x82, b"\0\7\0\x09t")))
     capture.close()
-    (readings,) = _examine(tmp_path).readings.values()
-    assert readings[6].summary == f"WebSocket Binary [FIN] [MASKED] (data begins {mqtt_mutants.OLD[:4].hex(':')})"
+    found = _examine(tmp_path)
+    (readings,) = found.readings.values()
+    assert [readings[number].summary for number in (6, 7)] == [
+        "Connect Command (clean session)",
+        "Connect Ack (code 0)",
+    ]
+    assert readings[8].protocol == "TCP"
+    assert readings[9].summary.startswith("Publish Message [topic], Ping Request")
+    assert readings[10].summary.startswith("WebSocket Text")
+    ((doubt,),) = found.doubts.values()
+    assert (doubt.packet, doubt.end) == (11, "a")

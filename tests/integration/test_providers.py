@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from harness.bench import Peer
 from harness.brokers import BROKERS, containers, images, processes, providers
 from harness.brokers.base import BrokerModule, Image, RunningBroker
 from harness.catalog import load_lines
+from harness.certificates import Certificates
 from harness.commands import RUN_MARK
 from harness.errors import BrokerFailed, Unavailable
 from harness.liveness import Mark
@@ -104,13 +107,13 @@ _PROVIDERS = {"official": _official, "local": _local, "host": _host}
 
 
 @contextmanager
-def _started(broker: str, provider: str, mark: Mark) -> Iterator[RunningBroker]:
+def _started(broker: str, provider: str, mark: Mark, certificates: Certificates) -> Iterator[RunningBroker]:
     """The first line of the broker that the provider has."""
     module, reasons = BROKERS[broker], []
     for line in (line for line in load_lines() if line.broker == broker and line.recipe):
         try:
             image, found = _PROVIDERS[provider](module, line)
-            running = providers.start(module, found, image, mark)
+            running = providers.start(module, found, image, mark, certificates.folder)
         except Unavailable as error:
             reasons.append(error.observed)
             continue
@@ -128,8 +131,8 @@ def _started(broker: str, provider: str, mark: Mark) -> Iterator[RunningBroker]:
     "broker",
     ["mosquitto", pytest.param("rabbitmq", marks=pytest.mark.full), pytest.param("kafka", marks=pytest.mark.full)],
 )
-def test_a_broker_works_and_comes_back(broker: str, provider: str, mark: Mark) -> None:
-    with _started(broker, provider, mark) as running:
+def test_a_broker_works_and_comes_back(broker: str, provider: str, mark: Mark, certificates: Certificates) -> None:
+    with _started(broker, provider, mark, certificates) as running:
         peer = Peer(next(line for line in load_lines() if line.id == running.line), running)
         port, round_trip = running.ports["plain"], _ROUND_TRIPS[broker]
         assert round_trip(port, secrets.token_hex(4)) == b"payload"
@@ -140,6 +143,11 @@ def test_a_broker_works_and_comes_back(broker: str, provider: str, mark: Mark) -
         assert round_trip(port, secrets.token_hex(4)) == b"payload"
         assert peer.log.await_line([running.version], position, 10.0), "the log of the broker that was killed goes on"
         assert peer.control.is_running()
+        trusting = ssl.create_default_context(cafile=str(certificates.authority))
+        listener = next(name for name in running.ports if name.startswith("tls"))
+        plain = socket.create_connection(("127.0.0.1", running.ports[listener]), timeout=10)
+        with trusting.wrap_socket(plain, server_hostname="localhost") as own:
+            assert own.version() == "TLSv1.3", "the broker's own TLS"
         peer.control.remove()
         assert not peer.control.is_running()
         peer.close()
@@ -149,8 +157,8 @@ def test_a_broker_works_and_comes_back(broker: str, provider: str, mark: Mark) -
 
 @pytest.mark.full
 @pytest.mark.parametrize("provider", _PROVIDERS)
-def test_the_brokers_own_programs_reach_it(provider: str, mark: Mark) -> None:
-    with _started("rabbitmq", provider, mark) as running:
+def test_the_brokers_own_programs_reach_it(provider: str, mark: Mark, certificates: Certificates) -> None:
+    with _started("rabbitmq", provider, mark, certificates) as running:
         control = providers.control(BROKERS["rabbitmq"], running)
         assert "Listing queues" in control.run("rabbitmqctl", "list_queues")
         with pytest.raises(BrokerFailed, match="rabbitmqctl dance"):
@@ -159,10 +167,10 @@ def test_the_brokers_own_programs_reach_it(provider: str, mark: Mark) -> None:
 
 
 @pytest.fixture
-def on_host(mark: Mark) -> Iterator[RunningBroker]:
+def on_host(mark: Mark, certificates: Certificates) -> Iterator[RunningBroker]:
     if shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
         pytest.skip("mosquitto is not installed on this machine")
-    with _started("mosquitto", "host", mark) as running:
+    with _started("mosquitto", "host", mark, certificates) as running:
         yield running
 
 
@@ -176,12 +184,14 @@ def test_without_docker_the_programs_of_this_machine_serve(
     assert "there is no Docker daemon to talk to" in image.note
 
 
-def test_a_program_of_another_line_is_unavailable_and_leaves_nothing(on_host: RunningBroker, mark: Mark) -> None:
+def test_a_program_of_another_line_is_unavailable_and_leaves_nothing(
+    on_host: RunningBroker, mark: Mark, certificates: Certificates
+) -> None:
     line = next(line for line in load_lines() if line.id == on_host.line)
     image = processes.obtain(BROKERS["mosquitto"], line, "no Docker")
     before = set((cache() / "brokers").iterdir())
     with pytest.raises(Unavailable, match=r"is version 2\.\S+, which is not of the line mosquitto@\S+ \(no Docker\)"):
-        processes.start(BROKERS["mosquitto"], replace(line, version_prefix="7."), image, mark)
+        processes.start(BROKERS["mosquitto"], replace(line, version_prefix="7."), image, mark, certificates.folder)
     assert set((cache() / "brokers").iterdir()) == before
 
 

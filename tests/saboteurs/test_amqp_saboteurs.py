@@ -151,6 +151,7 @@ CASES = [
     Case("reads-no-headers", "reads_a_header_of_bytes", "headers = .*; observed 32 bytes"),
     # over TLS
     Case("speaks-no-tls", "works_over_tls", "connect ended with"),
+    Case("speaks-no-tls", "works_over_the_brokers_own_tls", "connect ended with"),
     Case("trusts-any-certificate", "refuses_a_bad_certificate", "reported success", {"certificate": "expired"}),
     Case("ignores-the-host-name", "refuses_a_bad_certificate", "reported success", {"certificate": "other-host"}),
     Case("shows-no-certificate", "shows_a_client_certificate", "connect ended with"),

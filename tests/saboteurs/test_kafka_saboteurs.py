@@ -53,6 +53,7 @@ CASES = [
     Case("counts-one-partition", "creates_a_topic", "a topic with 3 partitions; observed 1 partitions"),
     Case("hides-its-certificate", "shows_a_client_certificate", "connects; observed connect ended with"),
     Case("pretends-to-produce", "works_over_tls", "the record: .*; observed the topic holds nothing"),
+    Case("pretends-to-produce", "works_over_the_brokers_own_tls", "the record: .*; observed the topic holds nothing"),
     Case("pretends-to-produce", "produces_100_kb_over_tls", "all 100000 bytes: .*observed the topic holds nothing"),
     *(
         Case("trusts-any-certificate", "refuses_a_bad_certificate", "reported success", {"certificate": bad})

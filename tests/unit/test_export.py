@@ -79,7 +79,7 @@ def test_a_conversation_has_what_was_said_to_the_probe_and_by_the_peer(tmp_path:
     [
         (TRANSCRIPT + f"   1.0 > {HELLO}\n", "the cell has more than one client"),
         (TRANSCRIPT + f"   1.0 second > {HELLO}\n", "the cell has more than one client"),
-        (TRANSCRIPT.replace("4711}", '4711, "tls": {"ca": "x"}}'), "the cell is about TLS, which ends in the relay"),
+        (TRANSCRIPT.replace("4711}", '4711, "tls": {"ca": "x"}}'), "the cell is about TLS, of whose keys"),
         (TRANSCRIPT.replace(CONNECT, '{"id": 2, "op": "x"}'), "the cell has 0 addresses to connect to"),
         (TRANSCRIPT + f"   1.0 > {CONNECT.replace('4711', '4712')}\n", "the cell has 2 addresses to connect to"),
         (

@@ -63,6 +63,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.certificates",
         "harness.commands",
         "harness.datagrams",
+        "harness.pcapng",
         "harness.peers",
         "harness.probes.footprint",
         "harness.probes.talk",

@@ -358,6 +358,14 @@ CASES = [
     ),
     Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs8"),)),
     Case("shows-no-certificate", "shows_a_client_certificate", TIMEOUT, r"CONNECT is accepted", (("key", "pkcs1"),)),
+    Case("speaks-plain", "works_over_the_brokers_own_tls", TIMEOUT, r"CONNECT is accepted"),
+    Case("shows-no-certificate", "logs_in_with_its_certificate", TIMEOUT, r"CONNECT is accepted"),
+    Case(
+        "takes-refusal-for-success",
+        "reports_that_a_certificate_is_wanted",
+        FAIL,
+        r"demands a certificate; observed the crate reported success",
+    ),
     # WebSocket
     Case("offers-no-subprotocol", "works_over_websocket", FAIL, r"subprotocol mqtt; observed it offered none"),
     Case(

@@ -13,8 +13,9 @@ from websockets.frames import Frame, Opcode
 
 from harness.errors import HarnessFault, Unavailable
 from harness.model import Attempt, CellKey, CellResult, Dialect, Evidence, Verdict
-from harness.oracle import batch, codecs
+from harness.oracle import batch, codecs, mqtt
 from harness.oracle.captures import packet_blocks, read
+from harness.oracle.reading import Outcome
 from harness.oracle.tshark import Doubt, Examination, Reading
 from harness.pcapng import Capture, TcpFlow, UdpFlow
 from harness.wellformed import OracleRecord, WireJudgement, WireVerdict
@@ -84,6 +85,15 @@ def test_a_malformed_frame_is_named_with_its_packet_and_clause(tmp_path: Path) -
     assert judgement.malformed == finding
 
 
+def test_mqtt_3_1_is_judged_by_its_own_clauses(tmp_path: Path) -> None:
+    said = (("a", mqtt_mutants.connect(3, name="MQIsdp")), ("b", b"\x20\2\0\0"), ("a", PING + b"\x40\2\0\0"))
+    _record(tmp_path / "wire.pcapng", 1883, *said)
+    judgement = _judge(tmp_path, Dialect.MQTT_3_1_1)
+    ((rule, clause),) = ((finding.rule, finding.clause) for finding in judgement.findings)
+    assert (judgement.verdict, judgement.frames) == (WireVerdict.MALFORMED, 3)
+    assert (rule, clause) == ("mqtt.packet-id", "MQTT 3.1, 2.4")
+
+
 def test_what_was_cut_off_is_inconclusive(tmp_path: Path) -> None:
     _record(tmp_path / "wire.pcapng", 1883, ("a", mqtt_mutants.OLD), ("a", b"\x30\x10\0\1t"))
     judgement = _judge(tmp_path, Dialect.MQTT_3_1_1)
@@ -136,6 +146,13 @@ def test_mqtt_is_taken_out_of_websocket(tmp_path: Path, packets: bytes, expected
     assert [finding.packet for finding in judgement.findings] == [7] * (expected is WireVerdict.MALFORMED)
 
 
+def test_tls_that_passes_through_is_not_judged(tmp_path: Path) -> None:
+    _record(tmp_path / "wire.pcapng", 8883, ("a", b"\x16\3\1"), ("b", b"\x16\3\3"))
+    judgement = _judge(tmp_path, Dialect.MQTT_5)
+    assert (judgement.verdict, judgement.frames) == (WireVerdict.INCONCLUSIVE, 0)
+    assert judgement.findings[0].says == "what was sent is not judged: TLS, and encrypted"
+
+
 def test_what_is_encrypted_is_not_judged(tmp_path: Path) -> None:
     capture = Capture(tmp_path / "wire.pcapng", "relay to port 5684")
     UdpFlow(capture, CLIENT, ("127.0.0.1", 5684)).datagram("a", b"\x16\xfe\xfd")
@@ -174,6 +191,15 @@ def test_two_codecs_that_agree_are_certain_and_one_is_not(tmp_path: Path, monkey
     judgement = _judge(tmp_path, Dialect.AMQP_0_9_1)
     assert judgement.verdict is WireVerdict.MALFORMED
     assert {(f.source, f.certain) for f in judgement.findings} == {("tshark", True), ("pika", True)}
+
+
+def test_the_codec_of_mqtt_5_doubts_what_no_rule_objects_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _record(tmp_path / "wire.pcapng", 1883, ("a", mqtt_mutants.NEW), ("b", b"\x20\3\0\0\0"), ("a", EMPTY_SUBSCRIBE))
+    for judge, expected in ((mqtt.judge, "rules"), (lambda data: Outcome(), "mqtt5")):
+        monkeypatch.setitem(batch._STREAMS, Dialect.MQTT_5, judge)
+        judgement = _judge(tmp_path, Dialect.MQTT_5)
+        assert [(finding.source, finding.packet) for finding in judgement.findings] == [(expected, 6)]
+        assert judgement.verdict is (WireVerdict.MALFORMED if expected == "rules" else WireVerdict.INCONCLUSIVE)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,6 @@ def test_a_mutant_breaks_its_rule_and_the_valid_one_none(judge: Callable[[bytes]
 @pytest.mark.parametrize(
     ("judge", "data"),
     [
-        (mqtt.judge, mqtt_mutants.connect(3, name="MQIsdp") + mqtt_mutants.packet(0xC0)),
         (zmtp.judge, edited(zmtp_mutants.NULL, 10, b"\2")),
         # A key and a version that kafka-python does not have, and a version that its schema has left behind.
         (kafka.judge, edited(kafka_mutants.METADATA, 4, b"\0\xc8")),
@@ -61,6 +60,25 @@ def test_what_nobody_can_judge_breaks_no_rule(judge: Callable[[bytes], Outcome],
     outcome = judge(data)
     assert outcome.objections == []
     assert len(outcome.unjudged) == 1
+
+
+@pytest.mark.parametrize("mutant", [m for m in mqtt_mutants.MUTANTS if b"MQTT\4" in m.valid], ids=lambda m: m.rule)
+def test_of_mqtt_3_1_the_rules_that_it_has_are_asked(mutant: Mutant) -> None:
+    def older(data: bytes) -> bytes:
+        """The same stream with the name and the level of 3.1."""
+        at = data.find(b"\0\4MQTT\4")
+        return data if at < 0 else data[: at - 1] + bytes([data[at - 1] + 2]) + b"\0\6MQIsdp\3" + data[at + 7 :]
+
+    right, wrong = mqtt.judge(older(mutant.valid)), mqtt.judge(older(mutant.wrong))
+    assert (right.objections, right.unjudged, right.rest) == ([], [], 0)
+    # What a user name's flag promises may be missing.
+    if b"MQIsdp" in older(mutant.wrong) and mutant.wrong != mqtt_mutants.connect(flags=0x82):
+        assert [found.rule for found in wrong.objections] == ([mutant.rule] if RULES[mutant.rule].oldest else [])
+
+
+def test_mqtt_3_1_may_lack_the_strings_that_its_flags_promise() -> None:
+    outcome = mqtt.judge(mqtt_mutants.connect(3, 0xC2, name="MQIsdp"))
+    assert (outcome.frames, outcome.objections, outcome.unjudged) == (1, [], [])
 
 
 def test_every_rule_has_a_mutant() -> None:
