@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cells.coap import HANDSHAKE, CoapCell
+from harness.cells.coap_dtls import HANDSHAKE, DtlsCell
 from harness.certificates import ServerCertificate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.scenario import scenario
@@ -26,7 +26,7 @@ _WHOSE = ["RFC 5280, section 6.1", "RFC 6125, section 6"]
     needs=[Need.TLS],
     features=["dtls"],
 )
-def test_works_over_dtls_with_a_key(cell: CoapCell) -> None:
+def test_works_over_dtls_with_a_key(cell: DtlsCell) -> None:
     """With the server's key under its own identity, the client's requests and their responses pass encrypted."""
     psk = cell.new_key()
     service = cell.serves_with_key(psk)
@@ -44,7 +44,7 @@ def test_works_over_dtls_with_a_key(cell: CoapCell) -> None:
     deadline=60.0,
     timer=HANDSHAKE,
 )
-def test_refuses_another_key(cell: CoapCell) -> None:
+def test_refuses_another_key(cell: DtlsCell) -> None:
     """Where the server has another key than the client, the client reports an error and sends no request.
 
     The same client shakes hands with a server that has its key.
@@ -68,7 +68,7 @@ def test_refuses_another_key(cell: CoapCell) -> None:
     needs=[Need.TLS],
     features=["dtls"],
 )
-def test_works_over_dtls_with_certificates(cell: CoapCell) -> None:
+def test_works_over_dtls_with_certificates(cell: DtlsCell) -> None:
     """The client trusts a private authority, and its requests and their responses pass encrypted."""
     service = cell.serves_with_certificate()
     cell.expect_exchanged(cell.secure_client(service, cell.trusting()), service)
@@ -86,7 +86,7 @@ def test_works_over_dtls_with_certificates(cell: CoapCell) -> None:
     timer=HANDSHAKE,
 )
 @pytest.mark.parametrize("certificate", ["unknown-ca", "other-host", "expired"])
-def test_refuses_a_bad_certificate_over_dtls(cell: CoapCell, certificate: str) -> None:
+def test_refuses_a_bad_certificate_over_dtls(cell: DtlsCell, certificate: str) -> None:
     """A server whose certificate is not the trusted authority's, is another host's, or has expired gets no request.
 
     The same client shakes hands where the certificate is good.
@@ -110,7 +110,7 @@ def test_refuses_a_bad_certificate_over_dtls(cell: CoapCell, certificate: str) -
     deadline=60.0,
     timer=HANDSHAKE,
 )
-def test_shows_a_client_certificate_over_dtls(cell: CoapCell) -> None:
+def test_shows_a_client_certificate_over_dtls(cell: DtlsCell) -> None:
     """A server that asks for a client certificate gets the one that the application chose, and serves no other client.
 
     The server refuses a client of the same crate that shows none.

@@ -22,6 +22,7 @@ from harness.wire import coap
 from harness.wire.messages import encode
 from harness.wire.serve import Events
 from tests.saboteurs.coap_honest import flipped
+from tests.saboteurs.coap_secure_servers import SecureServer
 from tests.saboteurs.names import clients_below
 
 
@@ -346,7 +347,11 @@ class JoinsPaths(Server):
 
 
 #: The server that lies about nothing but blocks, links and retransmission has a name of its own.
-SERVERS: dict[str, type[Server]] = {**clients_below(Server), "serves-half": Server}
+SERVERS: dict[str, type[Server | SecureServer]] = {
+    **clients_below(Server),
+    **clients_below(SecureServer),
+    "serves-half": Server,
+}
 
 
 def main(name: str) -> int:

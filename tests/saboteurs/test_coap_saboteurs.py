@@ -261,6 +261,50 @@ SERVER_CASES: list[Case] = [
     ("serves-half", "refuses_an_unknown_critical_option", {}, r"4.02, .*observed ACK 4.04"),
     ("serves-half", "rejects_an_unknown_critical_option_by_silence", {}, r"no response to NON POST.*observed NON 2.04"),
     ("answers-anything", "passes_empty_messages_over", {}, r"perhaps a reset; observed .*4.00"),
+    # DTLS
+    (
+        "knows-another-key",
+        "serves_over_dtls_with_a_key",
+        {"library": "openssl"},
+        r"answers its PUT of /store; observed coap-client-openssl got",
+    ),
+    (
+        "shows-its-own-certificate",
+        "serves_over_dtls_with_a_certificate",
+        {"library": "gnutls"},
+        r"answers its PUT of /store; observed coap-client-gnutls got",
+    ),
+    (
+        "tells-of-handshakes",
+        "refuses_a_client_with_another_key",
+        {},
+        r"another key is not served; observed the application got PUT /store",
+    ),
+    (
+        "asks-for-no-certificate",
+        "refuses_a_client_without_a_good_certificate",
+        {"certificate": "none"},
+        r"the certificate 'none' is not served; observed the client was answered 2.04",
+    ),
+    ("serves-in-the-open", "serves_nobody_in_the_open", {}, r"not performed; observed it was answered 2.04"),
+    (
+        "serves-two-clients",
+        "serves_others_after_a_refused_client",
+        {"refused": "no-certificate"},
+        r"answers its PUT of /store; observed coap-client-openssl got no response",
+    ),
+    (
+        "serves-one-client",
+        "serves_others_while_a_handshake_stalls",
+        {},
+        r"answers its PUT of /store; observed coap-client-openssl got no response",
+    ),
+    (
+        "hears-everything-once",
+        "shakes_hands_over_a_lossy_link",
+        {"end": "b", "number": 1},
+        r"answers its PUT of /store; observed coap-client-openssl got no response",
+    ),
 ]
 
 #: What no reference shows to be possible: an honest script does what the scenario states.
@@ -280,6 +324,12 @@ WITNESSES: list[tuple[Dialect, str, str, dict[str, Any]]] = [
     (Dialect.COAP_SERVER, "serves-half", "keeps_to_a_condition", {"option": (Opt.IF_MATCH, b"another")}),
     (Dialect.COAP_SERVER, "serves-half", "keeps_to_a_condition", {"option": (Opt.IF_NONE_MATCH, b"")}),
     (Dialect.COAP_SERVER, "serves-half", "tells_observers_that_a_format_is_gone", {}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_over_dtls_with_a_key", {"library": "gnutls"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_over_dtls_with_a_certificate", {"library": "gnutls"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_others_after_a_refused_client", {"refused": "another-key"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_others_after_a_refused_client", {"refused": "no-certificate"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_others_while_a_handshake_stalls", {}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "shakes_hands_over_a_lossy_link", {"end": "b", "number": 3}),
 ]
 
 
@@ -291,7 +341,7 @@ def _attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, dialect: Dialect, name: str, scenario: str, params: dict[str, Any]
 ) -> tuple[Verdict, str]:
     monkeypatch.setattr(Bench, "_vet", lambda *_: {})  # the contract is not what they break, and starting takes time
-    for module in ("peer", "coap", "coap_client"):
+    for module in ("peer", "coap", "coap_client", "coap_dtls"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 4.0)  # still far more than the honest ones need
     monkeypatch.setattr("harness.cells.coap.CoapCell.take.__defaults__", (4.0,))
     monkeypatch.setattr("harness.cells.coap.CoapCell.await_packet.__kwdefaults__", {"within": 4.0, "since": 0})
