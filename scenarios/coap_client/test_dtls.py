@@ -13,6 +13,7 @@ from harness.wire import coap
 _SECURITY = "https://www.rfc-editor.org/rfc/rfc7252#section-9.1"
 _KEYS = "https://www.rfc-editor.org/rfc/rfc7252#section-9.1.3.1"
 _CERTIFICATES = "https://www.rfc-editor.org/rfc/rfc7252#section-9.1.3.3"
+_TIMERS = "https://www.rfc-editor.org/rfc/rfc6347#section-4.2.4"
 _FINISHED = "RFC 5246, section 7.4.9"
 _WHOSE = ["RFC 5280, section 6.1", "RFC 6125, section 6"]
 
@@ -121,3 +122,32 @@ def test_shows_a_client_certificate_over_dtls(cell: DtlsCell) -> None:
         lambda: cell.secure_client(service, cell.trusting()).request("GET", "/outward"),
         expected="a client that shows no certificate is refused",
     )
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.HANG,
+    spec=[_TIMERS],
+    needs=[Need.TLS],
+    features=["dtls"],
+    deadline=60.0,
+    timer=HANDSHAKE,
+)
+@pytest.mark.parametrize(
+    ("end", "number"),
+    [
+        pytest.param("a", 1, id="first-hello"),
+        pytest.param("b", 1, id="cookie"),
+        pytest.param("b", 2, id="flight-of-the-server"),
+        pytest.param("a", 3, id="flight-of-the-client"),
+        pytest.param("b", 3, id="end-of-the-handshake"),
+    ],
+)
+def test_shakes_hands_over_a_lossy_link(cell: DtlsCell, end: str, number: int) -> None:
+    """A datagram of the handshake that gets lost is sent again, by either side, and requests are answered."""
+    psk = cell.new_key()
+    service = cell.serves_with_key(psk)
+    service.relay.lose(end, number)
+    cell.expect_exchanged(cell.secure_client(service, coap.Dtls(psk=psk)), service)

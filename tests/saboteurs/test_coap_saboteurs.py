@@ -59,6 +59,12 @@ CLIENT_CASES: list[Case] = [
         r"ends in an error; observed the crate reported success",
     ),
     ("trusts-anyone", "shows_a_client_certificate_over_dtls", {}, r"observed request ended with .*no response"),
+    (
+        "pretends-to-encrypt",
+        "shakes_hands_over_a_lossy_link",
+        {"end": "a", "number": 1},
+        r"the server keeps 32 .*; observed it keeps",
+    ),
     # reliability
     ("never-acknowledges", "takes_a_separate_response", {}, r"the crate acknowledges the response with ACK Empty"),
     (
@@ -111,6 +117,7 @@ CLIENT_CASES: list[Case] = [
         {"szx": 2},
         r"requests for blocks 0 to 4 of 64 bytes; observed|300 bytes",
     ),
+    ("asks-with-more", "asks_for_each_block_anew", {}, r"with M=0 in Block2; observed CON GET.*Block2 1/1/1024"),
     (
         "own-block-size",
         "sends_a_body_in_blocks",
@@ -139,6 +146,7 @@ CLIENT_CASES: list[Case] = [
     ("hides-errors", "learns_that_a_resource_is_gone", {}, r"delivers 4.04 .*observed 2.05"),
     ("hides-errors", "learns_that_a_format_is_gone", {}, r"delivers 4.06 .*observed 2.05"),
     ("delivers-the-first-alone", "asks_while_it_observes", {}, r"the crate delivers 2.05 .*observed None"),
+    ("delivers-the-first-alone", "hears_of_its_own_change", {}, r"the crate delivers 2.05 .*observed None"),
     ("delivers-the-first-alone", "observes_over_a_lossy_link", {}, r"the crate delivers 2.05 .*observed None"),
     (
         "delivers-old-news",
@@ -247,6 +255,10 @@ SERVER_CASES: list[Case] = [
     ),
     ("serves-half", "gives_small_blocks", {"szx": 2}, r"Block2 0/1/64, .*observed ACK 2.05"),
     ("serves-half", "takes_small_blocks", {}, r"2.31 with block 0, .*observed ACK 2.04"),
+    ("counts-in-its-own-size", "gives_smaller_blocks_midway", {}, r"block 4 of 64 bytes, .*observed ACK 2.05"),
+    ("mixes-bodies", "gives_no_mixture_of_two_bodies", {}, r"another ETag than block 0 had, or an error; observed ACK"),
+    ("gives-the-old-body", "gives_the_newest_body_to_who_starts_over", {}, r"64 bytes .*, of what was before"),
+    ("never-starts-over", "takes_the_body_of_who_starts_over", {}, r"26 bytes .*, which ends as what was broken off"),
     ("serves-half", "notices_that_blocks_are_missing", {}, r"expected 4.08, .*observed ACK 2.04"),
     # discovery
     (
