@@ -238,3 +238,31 @@ def test_takes_the_body_of_who_starts_over(cell: CoapCell) -> None:
         expected=f"the application gets {described(body)}",
         observed=f"{served}{', which ends as what was broken off' if served and served.payload[26:] else ''}",
     )
+
+
+@scenario(
+    Dialect.COAP_SERVER,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=[_BLOCK1],
+    scripted=True,
+)
+def test_takes_bodies_of_two_clients_at_once(cell: CoapCell) -> None:
+    """Blocks that two clients send in turn, to one resource, make two bodies, each of one client's blocks."""
+    service = cell.serve()
+    clients = [(cell.raw_client(service), cell.payload(40)) for _ in range(2)]
+    for number in range(3):
+        for peer, body in clients:
+            block = Block(number, number < 2, 0)
+            part = body[number * 16 : (number + 1) * 16]
+            asked = request("CON", "PUT", "/store", part, ((Opt.BLOCK1, block.value()),))
+            answer = cell.exchange(peer, asked, f"a response to {asked}")
+            wanted = "2.31" if block.more else "2.04"
+            cell.expect(answer.code == wanted, expected=f"{wanted}, to {asked}", observed=f"{answer}")
+    served = [service.crate.next_served(DELIVERY) for _ in clients]
+    cell.expect(
+        {found.payload for found in served if found is not None} == {body for _, body in clients},
+        expected=f"the application gets {' and '.join(described(body) for _, body in clients)}",
+        observed=" · ".join(map(str, served)),
+    )

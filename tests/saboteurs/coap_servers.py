@@ -145,6 +145,7 @@ class _Blockwise(Server):
 
     heeds_conditions = False
     starts_over = True
+    tells_clients_apart = True
     remembers = False
 
     def __init__(self, events: Events) -> None:
@@ -157,6 +158,7 @@ class _Blockwise(Server):
         block = asked.block(Opt.BLOCK1)
         if block is None:
             return asked
+        client = client if self.tells_clients_apart else ("", 0)
         if block.number == 0 and self.starts_over:
             self._parts[client] = {}
         parts = self._parts.setdefault(client, {})
@@ -192,6 +194,12 @@ class NeverStartsOver(_Blockwise):
     """Puts the blocks of two bodies together."""
 
     starts_over = False
+
+
+class KnowsOneClient(_Blockwise):
+    """Takes every block for one client's."""
+
+    tells_clients_apart = False
 
 
 class CountsInItsOwnSize(_Blockwise):

@@ -259,6 +259,7 @@ SERVER_CASES: list[Case] = [
     ("mixes-bodies", "gives_no_mixture_of_two_bodies", {}, r"another ETag than block 0 had, or an error; observed ACK"),
     ("gives-the-old-body", "gives_the_newest_body_to_who_starts_over", {}, r"64 bytes .*, of what was before"),
     ("never-starts-over", "takes_the_body_of_who_starts_over", {}, r"26 bytes .*, which ends as what was broken off"),
+    ("knows-one-client", "takes_bodies_of_two_clients_at_once", {}, r"40 bytes .* and 40 bytes .*observed PUT /store"),
     ("serves-half", "notices_that_blocks_are_missing", {}, r"expected 4.08, .*observed ACK 2.04"),
     # discovery
     (
