@@ -56,7 +56,7 @@ def needs() -> list[Need]:
         Need("debootstrap", "local broker images, where no registry answers", ("debootstrap", "debian-archive-keyring"),
              has("debootstrap")),
         Need("nss_wrapper", "host names with several addresses", ("libnss-wrapper",), resolver.is_installed()),
-        Need("libcoap's server", "CoAP over DTLS", ("libcoap3-bin",), libcoap.is_installed()),
+        Need("libcoap's programs", "CoAP over DTLS", ("libcoap3-bin",), libcoap.is_installed()),
         Need("Maven", "Kafka's jars, where no registry answers", ("maven",), has("mvn")),
     ]  # fmt: skip
 

@@ -45,7 +45,7 @@ def standing(
             return Change.STALE, f"passes, though {expectation.file} expects {expectation.verdict}"
         return Change.AS_EXPECTED, reason
     if not verdict.is_red:
-        if expectation is not None:
+        if expectation is not None and expectation.verdict is not verdict:
             return Change.STALE, f"{reason}; {expectation.file} expects {expectation.verdict}"
         return Change.AS_EXPECTED, reason
     if expectation is None:

@@ -9,7 +9,7 @@ from typing import Any
 from harness.bench import Bench
 from harness.cells.amqp import AmqpCell
 from harness.cells.base import Cell
-from harness.cells.coap import CoapCell
+from harness.cells.coap_dtls import DtlsCell
 from harness.cells.kafka import KafkaCell
 from harness.cells.mqtt import MqttCell
 from harness.cells.zmtp import ZmtpCell
@@ -22,6 +22,6 @@ CELLS: dict[Dialect, Callable[[Bench, Scenario, Crate, Any, Path], Cell]] = {
     Dialect.AMQP_0_9_1: AmqpCell,
     Dialect.KAFKA: KafkaCell,
     Dialect.ZMTP: ZmtpCell,
-    Dialect.COAP_CLIENT: CoapCell,
-    Dialect.COAP_SERVER: CoapCell,
+    Dialect.COAP_CLIENT: DtlsCell,
+    Dialect.COAP_SERVER: DtlsCell,
 }

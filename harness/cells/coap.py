@@ -8,27 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trustme import KeyType
-
 from harness.bench import Bench, ReferencePeer
 from harness.cells.coap_client import CoapEndpoint, Served
-from harness.cells.peer import DELIVERY, PeerCell, described, listed
-from harness.certificates import CLIENT, Certificates, ServerCertificate
-from harness.commands import environment
+from harness.cells.peer import DELIVERY, PeerCell, listed
 from harness.datagrams import Datagram, DatagramRelay
-from harness.errors import CrateTimeout, Mismatch, ReferenceFailed
+from harness.errors import CrateTimeout, Mismatch
 from harness.model import Crate, Scenario
 from harness.peers.coap import Packet, RawPeer, request
 from harness.references.coap import NoAnswer, ReferenceClient, ReferenceServer, Response, Shape
-from harness.references.libcoap import LibcoapServer, with_certificate, with_key
 from harness.wire import coap
-from harness.wire.messages import decode, encode
 
 #: The protocol's own port, for captures.
 CANONICAL_PORT = 5683
 SECURE_PORT = 5684
-#: Seconds in which a handshake that cannot succeed has to end; implementations give up after 30.
-HANDSHAKE = 40.0
 #: Seconds in which a server that works at several requests at once has done with them all.
 QUIET = 0.5
 #: Seconds between two looks whether the crate has reported something in the place of sending.
@@ -73,15 +65,6 @@ class Service:
     relay: DatagramRelay
 
 
-@dataclass(frozen=True)
-class SecureService:
-    """libcoap's server with DTLS behind a relay; `reference` asks the same server without encryption."""
-
-    server: LibcoapServer
-    relay: DatagramRelay
-    reference: ReferenceClient
-
-
 class CoapCell(PeerCell):
     """One attempt at a CoAP scenario."""
 
@@ -116,52 +99,10 @@ class CoapCell(PeerCell):
         client.open(relay.endpoint, ack_timeout=ack_timeout, block1_szx=block1_szx)
         return client
 
-    def serves_with_key(self, psk: coap.Psk) -> SecureService:
-        """A server that knows this identity by this key, and every other one by another key."""
-        return self._secure(with_key(psk.identity, decode(psk.key).decode(), self._folder))
-
-    def serves_with_certificate(
-        self, shown: ServerCertificate = ServerCertificate.GOOD, *, asks_client: bool = False
-    ) -> SecureService:
-        """A server that shows a certificate, and refuses clients that show none where it is to ask for one."""
-        issued = self.certificates()
-        return self._secure(with_certificate(*issued.pair(shown), issued.authority if asks_client else None))
-
-    def _secure(self, how: list[str]) -> SecureService:
-        log = self._folder / f"{self._new_name('libcoap')}.log"
-        server = LibcoapServer(how, log, environment(str(self._bench.mark)))
-        self._closing.callback(server.close)
-        reference = ReferenceClient(("127.0.0.1", server.port), None)
-        self._closing.callback(reference.close)
-        return SecureService(server, self._relay_to(server.secure_port, SECURE_PORT), reference)
-
-    def certificates(self) -> Certificates:
-        """RFC 7252, section 9.1.3.3, names cipher suites with ECDSA."""
-        return self._bench.certificates(KeyType.ECDSA)
-
-    def trusting(self, *, shows_certificate: bool = False) -> coap.Dtls:
-        """Settings of a client that trusts the run's authority, and may show a certificate of its own."""
-        issued = self.certificates()
-        fields = {"ca": issued.authority.read_text(), "server_name": "localhost"}
-        if shows_certificate:
-            certificate, key = issued.pair(CLIENT)
-            fields |= {"certificate": certificate.read_text(), "key": key.read_text()}
-        return coap.Dtls.model_validate(fields)
-
-    def new_key(self) -> coap.Psk:
-        """An identity and a key that nobody else has."""
-        return coap.Psk(identity=f"probe-{self.token}", key=encode(self.payload(16).hex().encode()))
-
-    def secure_client(self, service: SecureService, dtls: coap.Dtls) -> CoapEndpoint:
-        """A client of the crate that has shaken hands with the server."""
-        client = CoapEndpoint(self, *self._start_client())
-        client.open(service.relay.endpoint, dtls=dtls, within=HANDSHAKE)
-        return client
-
-    def serve(self) -> Service:
-        """The crate's server; WIRE.md says what it serves."""
+    def serve(self, dtls: coap.Dtls | None = None) -> Service:
+        """The crate's server, over DTLS where that is set; WIRE.md says what it serves."""
         crate = CoapEndpoint(self, *self._start_client())
-        return Service(crate, self._relay_to(crate.serve()))
+        return Service(crate, self._relay_to(crate.serve(dtls), CANONICAL_PORT if dtls is None else SECURE_PORT))
 
     def reference_client(self, service: Service, ack_timeout: float | None = None) -> ReferenceClient:
         """aiocoap's client for the crate's server; `ack_timeout` in seconds, null leaves the default."""
@@ -283,30 +224,6 @@ class CoapCell(PeerCell):
             return found.mid == message.mid or (bool(message.token) and found.token == message.token)
 
         return self.take(peer, answers, expected)
-
-    def expect_exchanged(self, client: CoapEndpoint, service: SecureService) -> None:
-        """What the client PUTs over DTLS is what others GET from the server, and the other way round."""
-        outward, inward = self.payload(), self.payload()
-        put = client.request("PUT", "/outward", payload=outward)
-        got = self._ask_plainly(service, "GET", "outward")
-        self.expect(
-            (put.code, got.payload) == ("2.01", outward),
-            expected=f"the server keeps {described(outward)} and answers 2.01",
-            observed=f"it keeps {described(got.payload)}, and the client got {put.code}",
-        )
-        self._ask_plainly(service, "PUT", "inward", inward)
-        found = client.request("GET", "/inward")
-        self.expect(
-            (found.code, found.payload) == ("2.05", inward),
-            expected=f"the client gets 2.05 with {described(inward)}",
-            observed=f"it got {found}",
-        )
-
-    def _ask_plainly(self, service: SecureService, method: str, path: str, payload: bytes = b"") -> Response:
-        try:
-            return service.reference.request(method, [path], payload=payload)
-        except NoAnswer as error:
-            raise ReferenceFailed(str(error)) from error
 
     # -- what can be observed ----------------------------------------------------------------------
 

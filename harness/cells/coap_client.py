@@ -164,9 +164,10 @@ class CoapEndpoint(PeerClient):
             for link in ok["links"]
         }
 
-    def serve(self) -> int:
-        """Start the server; returns its port."""
-        port: int = self.call("serve", coap.ServeRequest(), "the server listens")["port"]
+    def serve(self, dtls: coap.Dtls | None = None) -> int:
+        """Start the server, over DTLS where that is set; returns its port."""
+        request = coap.ServeRequest() if dtls is None else coap.ServeRequest(dtls=dtls)
+        port: int = self.call("serve", request, "the server listens")["port"]
         return port
 
     def next_served(self, within: float) -> Served | None:

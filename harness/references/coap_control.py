@@ -84,8 +84,7 @@ class ControlEndpoint:
 
     def open(self, request: coap.OpenRequest) -> Empty:
         """Make a client."""
-        if request.dtls is not None:
-            raise ProbeFailure(ErrorCode.UNSUPPORTED, "aiocoap has DTLS as an extension in C alone", feature="dtls")
+        _refuse(request.dtls)
         timeout = None if request.ack_timeout_ms is None else request.ack_timeout_ms / 1000
         szx = 6 if request.block1_szx is None else request.block1_szx
         self._client = client = ReferenceClient((request.host, request.port), timeout, szx)
@@ -138,8 +137,9 @@ class ControlEndpoint:
         ]
         return coap.DiscoverReply(links=links)
 
-    def serve(self, _request: coap.ServeRequest) -> coap.ServeReply:
+    def serve(self, request: coap.ServeRequest) -> coap.ServeReply:
         """Start the server."""
+        _refuse(request.dtls)
         loop, site = Loop(), resource.Site()
         kept: dict[str, str | None] = {"rt": "kept here", "if": "keeper", "sz": "64", "ct": "42"}
         site.add_resource(["store"], Store(self._events, "/store", kept))
@@ -164,6 +164,11 @@ class ControlEndpoint:
                 self._events.add("notification", coap.Notification(path=path, response=_on_wire(seen)))
             else:
                 self._events.add("notification", coap.Notification(path=path, error=str(seen)))
+
+
+def _refuse(dtls: coap.Dtls | None) -> None:
+    if dtls is not None:
+        raise ProbeFailure(ErrorCode.UNSUPPORTED, "aiocoap has DTLS as an extension in C alone", feature="dtls")
 
 
 def _on_wire(response: Response) -> coap.Response:

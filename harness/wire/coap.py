@@ -31,10 +31,15 @@ class Dtls(Strict):
     """Encrypt what is sent: with `psk`, or with certificates, every one a PEM document and not a path."""
 
     psk: Psk | None = None
-    ca: str | None = Field(default=None, description="the authority to trust")
-    certificate: str | None = Field(default=None, description="the client's certificate chain")
-    key: str | None = Field(default=None, description="the client's private key, PKCS#8")
-    server_name: str | None = Field(default=None, description="whose certificate is expected; null with `psk`")
+    ca: str | None = Field(
+        default=None,
+        description="the authority to trust; a server that has one refuses clients without its certificate",
+    )
+    certificate: str | None = Field(default=None, description="the own certificate chain")
+    key: str | None = Field(default=None, description="the own private key, PKCS#8")
+    server_name: str | None = Field(
+        default=None, description="whose certificate a client expects; null with `psk`, and of servers"
+    )
 
 
 class OpenRequest(Strict):
@@ -127,6 +132,8 @@ class ServeRequest(Strict):
     resource type `kept here`, the interface description `keeper`, the size estimate 64 and the content format 42, /obs
     the resource type `watched` and the flag `obs`.
     """
+
+    dtls: Dtls | None = Field(default=None, description="null: without encryption")
 
 
 class ServeReply(Strict):

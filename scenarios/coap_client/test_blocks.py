@@ -14,6 +14,7 @@ from harness.references.coap import Shape
 from harness.scenario import scenario
 
 _BLOCKS = "https://www.rfc-editor.org/rfc/rfc7959#section-2.2"
+_CONTROL = "https://www.rfc-editor.org/rfc/rfc7959#section-2.3"
 _BLOCK2 = "https://www.rfc-editor.org/rfc/rfc7959#section-2.4"
 _BLOCK1 = "https://www.rfc-editor.org/rfc/rfc7959#section-2.5"
 _BODY = 2500
@@ -65,6 +66,27 @@ def test_asks_for_small_blocks(cell: CoapCell, szx: int) -> None:
         asked == wanted,
         expected=f"requests for blocks 0 to {count - 1} of {16 << szx} bytes",
         observed=f"requests for {', '.join(map(str, asked))}",
+    )
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=[_BLOCKS, _CONTROL, "https://www.rfc-editor.org/rfc/rfc7252#section-4.4"],
+)
+def test_asks_for_each_block_anew(cell: CoapCell) -> None:
+    """Each block is asked for by a message with an id of its own, in which the flag for more blocks is not set."""
+    body = cell.payload(_BODY)
+    link = cell.link(large=Shape(body=body))
+    link.client.request("GET", "/large")
+    asked = [seen.packet for seen in cell.packets(link.relay, "a")]
+    blocks = [block for packet in asked if (block := packet.block(Opt.BLOCK2))]
+    cell.expect(
+        len({packet.mid for packet in asked}) == len(asked) > 2 and not any(block.more for block in blocks),
+        expected="requests with ids that differ, and with M=0 in Block2",
+        observed=named(asked),
     )
 
 

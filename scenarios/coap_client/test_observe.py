@@ -67,7 +67,7 @@ def _changes(cell: CoapCell, link: Link, watched: Resource, count: int = 3) -> N
     level=Level.CORE,
     requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
-    spec=["TD_COAP_OBS_01", "TD_COAP_OBS_09", _OBSERVE, _NOTIFICATIONS],
+    spec=["TD_COAP_OBS_01", _OBSERVE, _NOTIFICATIONS],
 )
 def test_observes(cell: CoapCell) -> None:
     """After a GET with Observe, every change of the resource is delivered, and acknowledged where that is asked for."""
@@ -171,6 +171,23 @@ def test_asks_while_it_observes(cell: CoapCell) -> None:
     got = link.client.request("GET", "/obs")
     wanted = Response("2.05", watched.shape.body or b"")
     cell.expect(got.payload == wanted.payload, expected=f"{wanted}", observed=f"{got}")
+    _changes(cell, link, watched, 2)
+
+
+@scenario(
+    Dialect.COAP_CLIENT,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.LOSS,
+    spec=["TD_COAP_OBS_09", _NOTIFICATIONS],
+)
+def test_hears_of_its_own_change(cell: CoapCell) -> None:
+    """A client that PUTs what it observes gets the response to that and a notification, and goes on observing."""
+    link, watched = _watched(cell)
+    body = cell.payload()
+    put = link.client.request("PUT", "/obs", payload=body)
+    cell.expect(put.code == "2.04", expected="2.04, to its PUT", observed=f"{put}")
+    _expect_next(cell, link, Response("2.05", body))
     _changes(cell, link, watched, 2)
 
 

@@ -137,6 +137,12 @@ class RepeatsNon(Client):
         return super()._exchange(sent)
 
 
+class AsksWithMore(Client):
+    """Gives the flag for more blocks back with each request for the next one."""
+
+    asks_with_more = True
+
+
 class AcksStrangers(Client):
     """Acknowledges whatever is confirmable."""
 

@@ -59,6 +59,7 @@ class Client:
     sends_options = True
     delivers_options = True
     gathers = True
+    asks_with_more = False
     mixes = False
     rejects_late_news = True
     registers_again = True
@@ -119,7 +120,7 @@ class Client:
         block = response.block(Opt.BLOCK2)
         rest = tuple(option for option in whole.options if option[0] != Opt.BLOCK2)
         while self.gathers and block is not None and block.more:
-            wanted = (Opt.BLOCK2, Block(block.number + 1, False, block.szx).value())
+            wanted = (Opt.BLOCK2, Block(block.number + 1, self.asks_with_more, block.szx).value())
             response = self._exchange(Packet(whole.kind, whole.code, _mid(), whole.token, (*rest, wanted)))
             if response.first(Opt.ETAG) != tag and not self.mixes:
                 raise ProbeFailure(ErrorCode.CRATE, "the resource has changed")

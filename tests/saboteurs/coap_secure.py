@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
+import contextlib
+import os
 import tempfile
 from pathlib import Path
 
+from harness.references.coap import NoAnswer
+from harness.references.libcoap import LibcoapClient, client_with_certificate
 from harness.wire import coap
 from harness.wire.messages import Empty, ErrorCode, decode, encode
 from harness.wire.serve import Events, ProbeFailure
+
+#: Seconds for one handshake and one request.
+_ANSWER = 8.0
 
 
 class PretendsToEncrypt:
@@ -35,28 +40,25 @@ class TrustsAnyone:
     """Looks at no certificate, and shows none."""
 
     def __init__(self, _events: Events) -> None:
-        self._uri = ""
+        self._server = ("", 0)
 
     def open(self, asked: coap.OpenRequest) -> Empty:
         """Note where the server is."""
-        self._uri = f"coaps://{asked.host}:{asked.port}"
+        self._server = (asked.host, asked.port)
         return Empty()
 
     def request(self, asked: coap.RequestRequest) -> coap.Response:
         """One connection for each request."""
+        path, payload = "/".join(asked.path), decode(asked.payload)
         with tempfile.TemporaryDirectory() as folder:
-            sent, got = Path(folder) / "sent", Path(folder) / "got"
-            sent.write_bytes(decode(asked.payload))
-            argv = ["coap-client-openssl", "-n", "-v", "7", "-B", "8", "-m", asked.method.lower(), "-o", str(got)]
-            argv += ["-f", str(sent)] if asked.payload else []
-            done = subprocess.run(
-                [*argv, f"{self._uri}/{'/'.join(asked.path)}"], capture_output=True, text=True, check=False
-            )
-            codes = re.findall(r"c:([245]\.\d\d)", done.stdout + done.stderr)
-            if not codes:
-                raise ProbeFailure(ErrorCode.CRATE, f"no response: {done.stderr[-200:]}", definite=False)
-            payload = got.read_bytes() if got.exists() else b""
-            return coap.Response(code=codes[-1], options=[], payload=encode(payload))
+            files, how = Path(folder) / "request", client_with_certificate(None)
+            client = LibcoapClient(self._server, how, files, os.environ, asked.method, path, payload)
+            with contextlib.closing(client):
+                try:
+                    got = client.response(_ANSWER)
+                except NoAnswer as error:
+                    raise ProbeFailure(ErrorCode.CRATE, f"no response: {error}", definite=False) from error
+        return coap.Response(code=got.code, options=[], payload=encode(got.payload))
 
 
 SECURE: dict[str, type[PretendsToEncrypt | TrustsAnyone]] = {

@@ -59,6 +59,12 @@ CLIENT_CASES: list[Case] = [
         r"ends in an error; observed the crate reported success",
     ),
     ("trusts-anyone", "shows_a_client_certificate_over_dtls", {}, r"observed request ended with .*no response"),
+    (
+        "pretends-to-encrypt",
+        "shakes_hands_over_a_lossy_link",
+        {"end": "a", "number": 1},
+        r"the server keeps 32 .*; observed it keeps",
+    ),
     # reliability
     ("never-acknowledges", "takes_a_separate_response", {}, r"the crate acknowledges the response with ACK Empty"),
     (
@@ -111,6 +117,7 @@ CLIENT_CASES: list[Case] = [
         {"szx": 2},
         r"requests for blocks 0 to 4 of 64 bytes; observed|300 bytes",
     ),
+    ("asks-with-more", "asks_for_each_block_anew", {}, r"with M=0 in Block2; observed CON GET.*Block2 1/1/1024"),
     (
         "own-block-size",
         "sends_a_body_in_blocks",
@@ -139,6 +146,7 @@ CLIENT_CASES: list[Case] = [
     ("hides-errors", "learns_that_a_resource_is_gone", {}, r"delivers 4.04 .*observed 2.05"),
     ("hides-errors", "learns_that_a_format_is_gone", {}, r"delivers 4.06 .*observed 2.05"),
     ("delivers-the-first-alone", "asks_while_it_observes", {}, r"the crate delivers 2.05 .*observed None"),
+    ("delivers-the-first-alone", "hears_of_its_own_change", {}, r"the crate delivers 2.05 .*observed None"),
     ("delivers-the-first-alone", "observes_over_a_lossy_link", {}, r"the crate delivers 2.05 .*observed None"),
     (
         "delivers-old-news",
@@ -247,6 +255,11 @@ SERVER_CASES: list[Case] = [
     ),
     ("serves-half", "gives_small_blocks", {"szx": 2}, r"Block2 0/1/64, .*observed ACK 2.05"),
     ("serves-half", "takes_small_blocks", {}, r"2.31 with block 0, .*observed ACK 2.04"),
+    ("counts-in-its-own-size", "gives_smaller_blocks_midway", {}, r"block 4 of 64 bytes, .*observed ACK 2.05"),
+    ("mixes-bodies", "gives_no_mixture_of_two_bodies", {}, r"another ETag than block 0 had, or an error; observed ACK"),
+    ("gives-the-old-body", "gives_the_newest_body_to_who_starts_over", {}, r"64 bytes .*, of what was before"),
+    ("never-starts-over", "takes_the_body_of_who_starts_over", {}, r"26 bytes .*, which ends as what was broken off"),
+    ("knows-one-client", "takes_bodies_of_two_clients_at_once", {}, r"40 bytes .* and 40 bytes .*observed PUT /store"),
     ("serves-half", "notices_that_blocks_are_missing", {}, r"expected 4.08, .*observed ACK 2.04"),
     # discovery
     (
@@ -261,6 +274,50 @@ SERVER_CASES: list[Case] = [
     ("serves-half", "refuses_an_unknown_critical_option", {}, r"4.02, .*observed ACK 4.04"),
     ("serves-half", "rejects_an_unknown_critical_option_by_silence", {}, r"no response to NON POST.*observed NON 2.04"),
     ("answers-anything", "passes_empty_messages_over", {}, r"perhaps a reset; observed .*4.00"),
+    # DTLS
+    (
+        "knows-another-key",
+        "serves_over_dtls_with_a_key",
+        {"library": "openssl"},
+        r"answers its PUT of /store; observed coap-client-openssl got",
+    ),
+    (
+        "shows-its-own-certificate",
+        "serves_over_dtls_with_a_certificate",
+        {"library": "gnutls"},
+        r"answers its PUT of /store; observed coap-client-gnutls got",
+    ),
+    (
+        "tells-of-handshakes",
+        "refuses_a_client_with_another_key",
+        {},
+        r"another key is not served; observed the application got PUT /store",
+    ),
+    (
+        "asks-for-no-certificate",
+        "refuses_a_client_without_a_good_certificate",
+        {"certificate": "none"},
+        r"the certificate 'none' is not served; observed the client was answered 2.04",
+    ),
+    ("serves-in-the-open", "serves_nobody_in_the_open", {}, r"not performed; observed it was answered 2.04"),
+    (
+        "serves-two-clients",
+        "serves_others_after_a_refused_client",
+        {"refused": "no-certificate"},
+        r"answers its PUT of /store; observed coap-client-openssl got no response",
+    ),
+    (
+        "serves-one-client",
+        "serves_others_while_a_handshake_stalls",
+        {},
+        r"answers its PUT of /store; observed coap-client-openssl got no response",
+    ),
+    (
+        "hears-everything-once",
+        "shakes_hands_over_a_lossy_link",
+        {"end": "b", "number": 1},
+        r"answers its PUT of /store; observed coap-client-openssl got no response",
+    ),
 ]
 
 #: What no reference shows to be possible: an honest script does what the scenario states.
@@ -280,6 +337,12 @@ WITNESSES: list[tuple[Dialect, str, str, dict[str, Any]]] = [
     (Dialect.COAP_SERVER, "serves-half", "keeps_to_a_condition", {"option": (Opt.IF_MATCH, b"another")}),
     (Dialect.COAP_SERVER, "serves-half", "keeps_to_a_condition", {"option": (Opt.IF_NONE_MATCH, b"")}),
     (Dialect.COAP_SERVER, "serves-half", "tells_observers_that_a_format_is_gone", {}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_over_dtls_with_a_key", {"library": "gnutls"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_over_dtls_with_a_certificate", {"library": "gnutls"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_others_after_a_refused_client", {"refused": "another-key"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_others_after_a_refused_client", {"refused": "no-certificate"}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "serves_others_while_a_handshake_stalls", {}),
+    (Dialect.COAP_SERVER, "serves-in-the-open", "shakes_hands_over_a_lossy_link", {"end": "b", "number": 3}),
 ]
 
 
@@ -291,7 +354,7 @@ def _attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, dialect: Dialect, name: str, scenario: str, params: dict[str, Any]
 ) -> tuple[Verdict, str]:
     monkeypatch.setattr(Bench, "_vet", lambda *_: {})  # the contract is not what they break, and starting takes time
-    for module in ("peer", "coap", "coap_client"):
+    for module in ("peer", "coap", "coap_client", "coap_dtls"):
         monkeypatch.setattr(f"harness.cells.{module}.DELIVERY", 4.0)  # still far more than the honest ones need
     monkeypatch.setattr("harness.cells.coap.CoapCell.take.__defaults__", (4.0,))
     monkeypatch.setattr("harness.cells.coap.CoapCell.await_packet.__kwdefaults__", {"within": 4.0, "since": 0})

@@ -56,6 +56,11 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("swallows-messages", "subscribes_by_messages", CONNECTS, TIMEOUT, r"subscription to .* arrives; observed"),
     ("flips-a-sent-bit", "talks_to_a_pair", BINDS, FAIL, r"three messages arrive in order"),
     ("reorders", "pushes_in_turns", {}, FAIL, r"receiver 1 gets every second message: .*observed the reference got"),
+    # several peers
+    ("serves-no-common-topic", "publishes_to_every_subscriber", {}, FAIL, r"all/ and one/ gets: .*the reference got"),
+    ("answers-the-one-before", "answers_who_asked", {}, FAIL, r"reply to its own request arrives: 36 bytes .*got 36"),
+    ("knows-one-endpoint", "asks_in_turns", {"kind": "REQ"}, FAIL, r"to the two in turn; observed .*1, number 1"),
+    ("knows-one-endpoint", "asks_in_turns", {"kind": "DEALER"}, FAIL, r"to the two in turn; observed .*1, number 1"),
     # messages
     ("joins-sent-frames", "sends_several_frames", {}, FAIL, r"the message of five frames.*reference got 332 bytes"),
     ("joins-received-frames", "receives_several_frames", {}, FAIL, r"the message of five frames.*crate got 332 bytes"),

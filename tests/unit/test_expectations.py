@@ -103,6 +103,18 @@ def test_judge_by_clause_with_a_witness_is_right(tmp_path: Path) -> None:
     assert {e.witness for e in expectations.load(_folder(tmp_path, text)).values()} == {"mosquitto_sub"}
 
 
+def test_what_a_control_lacks_can_be_left_to_the_clause(tmp_path: Path) -> None:
+    lacking = ENTRY.replace('verdict = "timeout"', 'verdict = "unsupported"')
+    text = lacking.replace('defect = "forgets"', 'judge = "clause"\nwitness = "libcoap"')
+    assert {e.verdict for e in expectations.load(_folder(tmp_path, text)).values()} == {Verdict.UNSUPPORTED}
+
+
+def test_nothing_else_is_expected_to_be_unsupported(tmp_path: Path) -> None:
+    lacking = ENTRY.replace('verdict = "timeout"', 'verdict = "unsupported"')
+    with pytest.raises(ConfigError, match="is 'unsupported'; expected one of fail, "):
+        expectations.load(_folder(tmp_path, lacking))
+
+
 def test_expectations_that_no_cell_has_are_found(tmp_path: Path) -> None:
     found = expectations.load(_folder(tmp_path, ENTRY))
     gone = CellKey(MQTT, "resends", "qos2", "mqttc", "0.1.4", "mosquitto@2.0")

@@ -498,6 +498,28 @@ def test_a_control_known_to_be_wrong_leaves_the_judgement_to_the_clause(
     assert (result.verdict, result.control) == (verdict, Verdict.FAIL)
 
 
+def test_a_control_that_lacks_what_is_asked_can_leave_it_to_the_clause(bench: StubBench) -> None:
+    lacks: dict[str, list[BaseException | None]] = {
+        "mqttc": [FAILS],
+        "paho": [FeatureUnsupported("will", "no will here")],
+    }
+    control = replace(CONTROL, unsupported=WILL.unsupported)
+    known = _expectation(Verdict.UNSUPPORTED, "no will", judge="clause", witness="mosquitto_sub")
+    alone, _ = _measure(bench, lacks, control=control)
+    assert (alone.verdict, alone.control) == (Verdict.BROKEN, Verdict.UNSUPPORTED)
+    judged, _ = _measure(bench, lacks, control=control, control_expectation=known)
+    assert (judged.verdict, judged.control) == (Verdict.FAIL, Verdict.UNSUPPORTED)
+
+
+def test_what_a_control_is_known_to_lack_is_as_expected(bench: StubBench) -> None:
+    known = _expectation(Verdict.UNSUPPORTED, "no will", judge="clause", witness="mosquitto_sub")
+    crate = replace(CONTROL, unsupported=WILL.unsupported)
+    result, _ = _measure(
+        bench, {"paho": [FeatureUnsupported("will", "no will here")]}, crate=crate, control=None, expectation=known
+    )
+    assert (result.verdict, result.change) == (Verdict.UNSUPPORTED, Change.AS_EXPECTED)
+
+
 def test_without_a_control_the_crate_is_judged_alone(bench: StubBench) -> None:
     result, asked = _measure(bench, {"mqttc": [FAILS]}, control=None)
     assert (result.verdict, result.control) == (Verdict.FAIL, None)

@@ -1,5 +1,5 @@
-//! A client over DTLS, as the crate's
-//! [example](https://docs.rs/crate/coap/0.29.0/source/examples/echo_with_dtls.rs) has it for a key that both sides know,
+//! A client and a listener over DTLS, as the crate's
+//! [example](https://docs.rs/crate/coap/0.29.0/source/examples/echo_with_dtls.rs) has them for a key that both sides know,
 //! and the [test](https://docs.rs/crate/coap/0.29.0/source/src/dtls.rs) that it points to for certificates.
 
 use std::io::{self, BufReader};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use coap::client::CoAPClient;
 use coap::dtls::{DtlsConnection, UdpDtlsConfig};
-use kit::coap::Dtls;
+use kit::coap::{Dtls, Psk};
 use kit::Failure;
 use rustls::RootCertStore;
 use tokio::runtime::Runtime;
@@ -27,44 +27,86 @@ pub fn open(
         return Err(Failure::krate("the server's name has no address"));
     };
     let config = UdpDtlsConfig {
-        config: config(dtls).map_err(crate::failure)?,
+        config: config_of_client(dtls).map_err(crate::failure)?,
         dest_addr,
     };
     let client = runtime.block_on(CoAPClient::from_udp_dtls_config(config));
     client.map_err(crate::failure)
 }
 
-fn config(dtls: &Dtls) -> io::Result<Config> {
+/// What a server gets its requests from, and its port.
+#[cfg(not(before = "0.29.0"))]
+pub async fn listen(dtls: &Dtls) -> io::Result<(Box<dyn coap::server::Listener>, u16)> {
+    use webrtc_util::conn::Listener;
+
+    let config = config_of_server(dtls)?;
+    let listening = webrtc_dtls::listener::listen("127.0.0.1:0", config).await;
+    let listener = listening.map_err(io::Error::other)?;
+    let port = listener.addr().await.map_err(io::Error::other)?.port();
+    Ok((Box::new(listener), port))
+}
+
+fn config_of_client(dtls: &Dtls) -> io::Result<Config> {
     if let Some(psk) = &dtls.psk {
-        let key = psk.key.clone();
-        return Ok(Config {
-            psk: Some(Arc::new(move |_| Ok(key.clone()))),
-            psk_identity_hint: Some(psk.identity.clone().into_bytes()),
-            cipher_suites: vec![CipherSuiteId::Tls_Psk_With_Aes_128_Ccm_8],
-            ..Default::default()
-        });
+        return Ok(config_with_key(psk));
     }
-    let mut roots_cas = RootCertStore::empty();
-    for trusted in certificates(dtls.ca.as_deref().unwrap_or_default())? {
-        roots_cas.add(&trusted).map_err(io::Error::other)?;
-    }
-    let shown = match (&dtls.certificate, &dtls.key) {
-        (Some(certificate), Some(key)) => {
-            let pair = rcgen::KeyPair::from_pem(key).map_err(io::Error::other)?;
-            vec![Certificate {
-                certificate: certificates(certificate)?,
-                private_key: CryptoPrivateKey::from_key_pair(&pair).map_err(io::Error::other)?,
-            }]
-        }
-        _ => vec![],
-    };
     Ok(Config {
-        certificates: shown,
+        certificates: shown(dtls)?,
         extended_master_secret: ExtendedMasterSecretType::Require,
-        roots_cas,
+        roots_cas: trusted(dtls)?,
         server_name: dtls.server_name.clone().unwrap_or_default(),
         ..Default::default()
     })
+}
+
+#[cfg(not(before = "0.29.0"))]
+fn config_of_server(dtls: &Dtls) -> io::Result<Config> {
+    use webrtc_dtls::config::ClientAuthType;
+
+    if let Some(psk) = &dtls.psk {
+        return Ok(config_with_key(psk));
+    }
+    let client_auth = match dtls.ca {
+        Some(_) => ClientAuthType::RequireAndVerifyClientCert,
+        None => ClientAuthType::NoClientCert,
+    };
+    Ok(Config {
+        certificates: shown(dtls)?,
+        extended_master_secret: ExtendedMasterSecretType::Require,
+        client_auth,
+        client_cas: trusted(dtls)?,
+        ..Default::default()
+    })
+}
+
+/// The example has the same for both sides.
+fn config_with_key(psk: &Psk) -> Config {
+    let key = psk.key.clone();
+    Config {
+        psk: Some(Arc::new(move |_| Ok(key.clone()))),
+        psk_identity_hint: Some(psk.identity.clone().into_bytes()),
+        cipher_suites: vec![CipherSuiteId::Tls_Psk_With_Aes_128_Ccm_8],
+        ..Default::default()
+    }
+}
+
+fn trusted(dtls: &Dtls) -> io::Result<RootCertStore> {
+    let mut authorities = RootCertStore::empty();
+    for authority in certificates(dtls.ca.as_deref().unwrap_or_default())? {
+        authorities.add(&authority).map_err(io::Error::other)?;
+    }
+    Ok(authorities)
+}
+
+fn shown(dtls: &Dtls) -> io::Result<Vec<Certificate>> {
+    let (Some(certificate), Some(key)) = (&dtls.certificate, &dtls.key) else {
+        return Ok(vec![]);
+    };
+    let pair = rcgen::KeyPair::from_pem(key).map_err(io::Error::other)?;
+    Ok(vec![Certificate {
+        certificate: certificates(certificate)?,
+        private_key: CryptoPrivateKey::from_key_pair(&pair).map_err(io::Error::other)?,
+    }])
 }
 
 fn certificates(pem: &str) -> io::Result<Vec<rustls::Certificate>> {

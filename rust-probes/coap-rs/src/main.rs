@@ -9,7 +9,7 @@
 //!   [client example](https://docs.rs/crate/coap/0.29.0/source/examples/client.rs), with `observe_with` for what is not
 //!   confirmable.
 //! - `discover` is [`UdpCoAPClient::discover`](https://docs.rs/crate/coap/0.29.0/source/README.md), as the README has it.
-//! - Over DTLS `open` is in [`dtls`].
+//! - What `open` and `serve` do over DTLS is in [`dtls`].
 //! - `serve` is in [`server`].
 //!
 //! The harness also builds this probe against older versions of the crate, and then sets `before` for each later API:
@@ -39,7 +39,7 @@ use coap_lite::{CoapOption, Packet, RequestType};
 use kit::base64::Bytes;
 #[cfg(not(before = "0.29.0"))]
 use kit::coap::Attribute;
-use kit::coap::{Event, Events, Link, Method, Observe, Open, Request, Response};
+use kit::coap::{Dtls, Event, Events, Link, Method, Observe, Open, Request, Response};
 use kit::{Failure, Info};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -198,15 +198,15 @@ impl kit::coap::Endpoint for Probe {
     }
 
     #[cfg(before = "0.29.0")]
-    fn serve(&mut self) -> Result<u16, Failure> {
+    fn serve(&mut self, _: Option<Dtls>) -> Result<u16, Failure> {
         Err(Failure::not_written(
             "of versions before 0.29.0 only the client is probed",
         ))
     }
 
     #[cfg(not(before = "0.29.0"))]
-    fn serve(&mut self) -> Result<u16, Failure> {
-        server::start(&self.runtime, self.events.clone()).map_err(failure)
+    fn serve(&mut self, dtls: Option<Dtls>) -> Result<u16, Failure> {
+        server::start(&self.runtime, self.events.clone(), dtls).map_err(failure)
     }
 }
 

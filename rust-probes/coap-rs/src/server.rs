@@ -2,7 +2,8 @@
 //! the [README](https://docs.rs/crate/coap/0.29.0/source/README.md) has it; what is asked is read by an extractor of our
 //! own, as [`extract`](https://docs.rs/coap/0.29.0/coap/router/extract/index.html) allows. `Server::new_udp` does not tell
 //! a port that the system picked: the listener is made from a socket, as the
-//! [tests of the crate](https://docs.rs/crate/coap/0.29.0/source/src/server.rs) do it.
+//! [tests of the crate](https://docs.rs/crate/coap/0.29.0/source/src/server.rs) do it. Over DTLS the listener is in
+//! [`crate::dtls`].
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,7 +19,7 @@ use coap::router::response::{Response, StatusCode};
 use coap::router::{get, Method, Request, Router};
 use coap::server::{Listener, UdpCoapListener};
 use coap::Server;
-use kit::coap::{Event, Events, SLOW};
+use kit::coap::{Dtls, Event, Events, SLOW};
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 
@@ -30,10 +31,13 @@ struct Store {
 }
 
 /// Starts a server on a thread of its own; returns its port.
-pub fn start(runtime: &Arc<Runtime>, events: Events) -> io::Result<u16> {
-    let socket = runtime.block_on(UdpSocket::bind("127.0.0.1:0"))?;
-    let port = socket.local_addr()?.port();
-    let listener: Vec<Box<dyn Listener>> = vec![Box::new(UdpCoapListener::from_socket(socket))];
+pub fn start(runtime: &Arc<Runtime>, events: Events, dtls: Option<Dtls>) -> io::Result<u16> {
+    let (listener, port) = runtime.block_on(async {
+        match dtls {
+            Some(dtls) => crate::dtls::listen(&dtls).await,
+            None => listen().await,
+        }
+    })?;
     let store = Store {
         bodies: Arc::default(),
         events,
@@ -61,7 +65,7 @@ pub fn start(runtime: &Arc<Runtime>, events: Events) -> io::Result<u16> {
     let runtime = Arc::clone(runtime);
     kit::spawn(move || {
         let served = runtime.block_on(async {
-            let server = Server::from_listeners(listener);
+            let server = Server::from_listeners(vec![listener]);
             server.serve(router).await
         });
         if let Err(error) = served {
@@ -69,6 +73,12 @@ pub fn start(runtime: &Arc<Runtime>, events: Events) -> io::Result<u16> {
         }
     });
     Ok(port)
+}
+
+async fn listen() -> io::Result<(Box<dyn Listener>, u16)> {
+    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let port = socket.local_addr()?.port();
+    Ok((Box::new(UdpCoapListener::from_socket(socket)), port))
 }
 
 /// What a request asks for.

@@ -54,13 +54,13 @@ pub struct Open {
 #[serde(deny_unknown_fields)]
 pub struct Dtls {
     pub psk: Option<Psk>,
-    /// PEM: the authority to trust.
+    /// PEM: the authority to trust; a server that has one asks clients for a certificate of it.
     pub ca: Option<String>,
-    /// PEM: the client's certificate chain.
+    /// PEM: the own certificate chain.
     pub certificate: Option<String>,
-    /// PEM: the client's private key, PKCS#8.
+    /// PEM: the own private key, PKCS#8.
     pub key: Option<String>,
-    /// Whose certificate is expected.
+    /// Of clients: whose certificate is expected.
     pub server_name: Option<String>,
 }
 
@@ -137,7 +137,9 @@ struct Discover {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Serve {}
+struct Serve {
+    dtls: Option<Dtls>,
+}
 
 /// An attribute of a link; `None` is a flag, such as `obs`.
 #[derive(Clone, Debug, Serialize)]
@@ -190,8 +192,8 @@ pub trait Endpoint {
     /// Asks what resources there are, with these filters.
     fn discover(&mut self, query: Vec<String>) -> Result<Vec<Link>, Failure>;
 
-    /// Starts the server; replies with its port.
-    fn serve(&mut self) -> Result<u16, Failure>;
+    /// Starts the server, over DTLS where that is set; replies with its port.
+    fn serve(&mut self, dtls: Option<Dtls>) -> Result<u16, Failure>;
 }
 
 /// Talks to the harness until standard input ends: the body of a probe's `main`.
@@ -224,8 +226,8 @@ impl<E: Endpoint> Handler for Coap<E> {
                 Ok(json!({ "links": links }))
             }
             "serve" => {
-                let Serve {} = decode(fields)?;
-                let port = endpoint.serve()?;
+                let Serve { dtls } = decode(fields)?;
+                let port = endpoint.serve(dtls)?;
                 Ok(json!({ "port": port }))
             }
             _ => Err(Failure::unknown(format!("unknown operation `{op}`"))),
