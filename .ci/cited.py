@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Evidence that a report's red cells cite, for `.ci/publish`: `.ci/cited.py REPORT NEWEST BYTES`.
 
-Prints the files, relative to the folder REPORT and each ended by a NUL, that pages with a bug report link there, of the cells
-that are still red in the report in the folder NEWEST. What is larger than BYTES is left out.
+Prints the files, relative to the folder REPORT and each ended by a NUL, that pages with a bug report link there, of the
+cells that are still red in the report in the folder NEWEST. What is larger than BYTES is left out.
 """
 
 import re
