@@ -7,21 +7,20 @@ dependencies a crate has and how old it is decide nothing.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.advisories import Advisories, Advisory
 from harness.matrix import SECTIONS, Cell, Matrix, Row
-from harness.model import NO_PEER, BrokerLine, CellKey, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
+from harness.model import NO_PEER, BrokerLine, Consequence, Crate, Dialect, Kind, Level, Role, Verdict
+from harness.reasons import Reason, causes, lacks, number_of, told_once
 
 #: Raised whenever a rule changes, so that advice of different runs can be told apart.
 VERSION = 3
 
 #: What users of a protocol expect of every crate that speaks it.
 _BASE = "base"
-#: What a failure costs, the worst first.
-_WORST_FIRST = tuple(Consequence(name) for name in ("security", "loss", "duplicate", "hang", "interop", "convenience"))
 _COSTLY = frozenset({Consequence.LOSS, Consequence.DUPLICATE, Consequence.HANG})
 #: Verdicts that leave it open what the crate does, in words.
 _OPEN = {
@@ -54,15 +53,6 @@ BEST_FIRST = (
     Recommendation.UNKNOWN,
     Recommendation.RETIRED,
 )
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One sentence, with what shows it: cells, or an address where something is declared."""
-
-    text: str
-    cells: tuple[CellKey, ...] = ()
-    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +92,11 @@ class Case:
     maintained: tuple[Cell, ...]
     outdated: tuple[Cell, ...]
     advisories: Advisories
+
+    @functools.cached_property
+    def asked(self) -> tuple[Cell, ...]:
+        """All of the dialect."""
+        return (*self.maintained, *self.outdated)
 
     @functools.cached_property
     def required(self) -> tuple[Cell, ...]:
@@ -149,45 +144,45 @@ def _has_no_repair(case: Case) -> Iterable[Reason]:
 
 
 def _fails_required(case: Case) -> Iterable[Reason]:
-    yield from _causes([cell for cell in case.required if cell.verdict.is_red], case)
+    yield from causes([cell for cell in case.required if cell.verdict.is_red], case.asked)
 
 
 def _lacks_required(case: Case) -> Iterable[Reason]:
-    yield from _lacks(case.required)
+    yield from lacks(case.required, case.crate)
 
 
 def _fails_security(case: Case) -> Iterable[Reason]:
-    yield from _causes([cell for cell in case.further if cell.verdict.is_red and _secures(cell)], case)
+    yield from causes([cell for cell in case.further if cell.verdict.is_red and _secures(cell)], case.asked)
 
 
 def _is_unmeasured(case: Case) -> Iterable[Reason]:
     if not case.crate.has_probe:
         yield Reason("no probe is written yet")
     elif not any(cell.measured and _is_asked_of_all(cell) for cell in case.maintained):
-        keys = tuple(cell.key for cell in (*case.maintained, *case.outdated) if _is_asked_of_all(cell))
+        keys = tuple(cell.key for cell in case.asked if _is_asked_of_all(cell))
         yield Reason("no core cell was measured on a release line that is maintained", keys)
     else:
         for verdict in dict.fromkeys(cell.verdict for cell in case.required if cell.verdict in _OPEN):
             keys = tuple(cell.key for cell in case.required if cell.verdict is verdict)
-            yield Reason(f"{_cells(len(keys), 'core cell')} {_OPEN[verdict]}", keys)
+            yield Reason(f"{number_of(len(keys), 'core cell')} {_OPEN[verdict]}", keys)
     flaky = tuple(cell.key for cell in case.required if cell.result.flaky and not cell.verdict.is_red)
     if flaky:
-        yield Reason(f"{_cells(len(flaky), 'core cell')} gave different results", flaky)
+        yield Reason(f"{number_of(len(flaky), 'core cell')} gave different results from one attempt to the next", flaky)
 
 
 def _costs(case: Case) -> Iterable[Reason]:
     costly = [cell for cell in case.further if cell.consequence in _COSTLY]
-    yield from _causes([cell for cell in costly if cell.verdict.is_red or cell.result.flaky], case)
+    yield from causes([cell for cell in costly if cell.verdict.is_red or cell.result.flaky], case.asked)
 
 
 def _sends_malformed(case: Case) -> Iterable[Reason]:
-    yield from _causes([cell for cell in case.further if cell.only_malformed], case)
+    yield from causes([cell for cell in case.further if cell.only_malformed], case.asked)
 
 
 def _lacks_security(case: Case) -> Iterable[Reason]:
     secure = [cell for cell in case.further if _secures(cell)]
-    yield from _lacks(secure)
-    yield from _causes([cell for cell in secure if cell.result.flaky and not cell.verdict.is_red], case)
+    yield from lacks(secure, case.crate)
+    yield from causes([cell for cell in secure if cell.result.flaky and not cell.verdict.is_red], case.asked)
 
 
 def _has_repair_elsewhere(case: Case) -> Iterable[Reason]:
@@ -199,7 +194,7 @@ def _has_repair_elsewhere(case: Case) -> Iterable[Reason]:
 def _needs_options(case: Case) -> Iterable[Reason]:
     for option in dict.fromkeys(option for cell in case.required for option in cell.result.options):
         keys = tuple(cell.key for cell in case.required if option in cell.result.options)
-        yield Reason(f"asked with {option.partition(' (')[0]}, which is not its default", keys[:1])
+        yield Reason(f"measured with {option.partition(' (')[0]}, which is not its default", keys[:1])
 
 
 def _is_assembled(case: Case) -> Iterable[Reason]:
@@ -210,14 +205,14 @@ def _is_assembled(case: Case) -> Iterable[Reason]:
 
 def _other_lacks(case: Case) -> Iterable[Reason]:
     others = [cell for cell in case.further if not _secures(cell)]
-    yield from _causes(
-        [c for c in others if c.verdict.is_red and c.consequence not in _COSTLY and not c.only_malformed], case
+    yield from causes(
+        [c for c in others if c.verdict.is_red and c.consequence not in _COSTLY and not c.only_malformed], case.asked
     )
-    yield from _lacks(others)
+    yield from lacks(others, case.crate)
 
 
 def _outdated(case: Case) -> Iterable[Reason]:
-    yield from _causes([cell for cell in case.outdated if cell.verdict.is_red], case)
+    yield from causes([cell for cell in case.outdated if cell.verdict.is_red], case.asked)
 
 
 def _is_informed(case: Case) -> Iterable[Reason]:
@@ -339,12 +334,13 @@ def _advice(row: Row, dialect: Dialect, maintained: set[str]) -> Advice:
     reasons = [reason for r, reasons in found for reason in reasons if r is given]
     if given is Recommendation.RECOMMENDED:
         limiting, reasons = reasons, [_all_pass(case)]
-    return Advice(row.crate, dialect, given, tuple(reasons), tuple(limiting), otherwise)
+    led, known = told_once(reasons, case.asked), told_once(limiting, case.asked)
+    return Advice(row.crate, dialect, given, led, known, otherwise)
 
 
 def _all_pass(case: Case) -> Reason:
     keys = tuple(cell.key for cell in case.required if cell.verdict is Verdict.PASS)
-    return Reason(f"all {_cells(len(keys), 'core cell')} pass", keys[:1])
+    return Reason(f"all {number_of(len(keys), 'core cell')} pass", keys[:1])
 
 
 def _standing(advice: Advice) -> tuple[bool, int, int, bool, int]:
@@ -362,53 +358,5 @@ def _secures(cell: Cell) -> bool:
     return cell.consequence is Consequence.SECURITY
 
 
-def _causes(cells: Sequence[Cell], case: Case) -> Iterable[Reason]:
-    """One reason for each defect; cells of no known defect go by their scenario. The costliest comes first."""
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(cell.defect or _undiagnosed(cell), []).append(cell)
-    found = sorted(groups.items(), key=lambda group: (min(map(_cost, group[1])), -len(group[1])))
-    for name, inside in found:
-        where = _where(inside, case)
-        yield Reason(
-            f"{name} ({_cells(len(inside), 'cell')}, {inside[0].consequence}{where})",
-            tuple(cell.key for cell in inside),
-        )
-
-
-def _undiagnosed(cell: Cell) -> str:
-    """What is said of a red cell of no known defect."""
-    if cell.only_malformed and cell.wire is not None and cell.wire.malformed is not None:
-        return f"breaks a rule for frames: {cell.wire.malformed.says}"
-    return f"fails where this is asked: {cell.scenario.title.rstrip('.')}"
-
-
-def _cost(cell: Cell) -> int:
-    return _WORST_FIRST.index(cell.consequence)
-
-
 def _advised(known: Advisory, note: str = "") -> Reason:
     return Reason(f"{known.sentence}{note}", source=known.source)
-
-
-def _where(inside: Sequence[Cell], case: Case) -> str:
-    """On which release lines, where the same is asked on others and passes there."""
-    asked = {(cell.key.scenario, cell.key.params) for cell in inside}
-    own = (*case.maintained, *case.outdated)
-    passing = {c.key.peer for c in own if c.verdict is Verdict.PASS and (c.key.scenario, c.key.params) in asked}
-    red = dict.fromkeys(cell.key.peer for cell in inside)
-    healthy = [peer for peer in dict.fromkeys(c.key.peer for c in own) if peer in passing and peer not in red]
-    return f", on {', '.join(red)}; not on {', '.join(healthy)}" if healthy else ""
-
-
-def _lacks(cells: Iterable[Cell]) -> Iterable[Reason]:
-    groups: dict[str, list[CellKey]] = {}
-    for cell in cells:
-        if cell.verdict is Verdict.UNSUPPORTED:
-            groups.setdefault(cell.result.reason, []).append(cell.key)
-    for said, keys in groups.items():
-        yield Reason(f"lacks a feature: {said}", tuple(keys))
-
-
-def _cells(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.advice import Advice, Reason, Recommendation, decide, overall
-from harness.matrix import Cell, Matrix
+from harness.advice import Advice, Recommendation, decide, overall
+from harness.matrix import DIALECTS, Cell, Matrix
 from harness.model import Claim, Dialect, Role, Verdict
+from harness.reasons import Reason
 
 
 class Status(StrEnum):
@@ -94,7 +95,8 @@ def _of_protocols(advices: Sequence[Advice]) -> tuple[Status, tuple[Reason, ...]
     if any(decision.best.recommendation is Recommendation.UNKNOWN for decision in lacking):
         return Status.UNTESTED, (Reason("not every protocol was measured"),)
     reasons = tuple(
-        Reason(f"{decision.dialect}: nothing is recommended", decision.best.reasons[0].cells) for decision in lacking
+        Reason(f"{DIALECTS[decision.dialect]}: nothing is recommended", decision.best.reasons[0].cells)
+        for decision in lacking
     )
     if not lacking:
         return Status.BACKED, (Reason("every protocol has a crate that may be used"),)

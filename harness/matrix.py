@@ -38,6 +38,18 @@ SECTIONS: tuple[tuple[str, str, tuple[Dialect, ...]], ...] = (
     ("kafka", "Kafka", (Dialect.KAFKA,)),
 )
 
+#: What people call a dialect.
+DIALECTS = {
+    Dialect.MQTT_3_1_1: "MQTT 3.1.1",
+    Dialect.MQTT_5: "MQTT 5.0",
+    Dialect.COAP_CLIENT: "CoAP client",
+    Dialect.COAP_SERVER: "CoAP server",
+    Dialect.AMQP_0_9_1: "AMQP 0-9-1",
+    Dialect.ZMTP: "ZMTP 3",
+    Dialect.KAFKA: "Kafka",
+    Dialect.PACKAGE: "Package",
+}
+
 #: Verdicts that leave it open what the crate does.
 OPEN = frozenset({Verdict.BROKEN, Verdict.UNAVAILABLE, Verdict.NOT_RUN})
 

@@ -50,8 +50,13 @@ def main() -> NoReturn:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except UsageError as error:
         _leave(str(error), USAGE)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        sys.exit(USAGE)
     except click.ClickException as error:
-        _leave(error.format_message(), USAGE)
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        said = " ".join(error.format_message().split()).rstrip(".")
+        _leave(f"{said}; `{context.command_path if context else 'iotyet'} --help` says what there is", USAGE)
     except (click.Abort, KeyboardInterrupt):
         _leave("interrupted", INTERRUPTED)
     except IotyetError as error:

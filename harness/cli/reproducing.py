@@ -21,7 +21,7 @@ from harness.cli.group import FAULT, FORMAT, cli, matrix_of, say
 from harness.diff import Kind as DiffKind
 from harness.diff import kind_of
 from harness.errors import UsageError
-from harness.export.folder import export
+from harness.export.folder import check, export
 from harness.leases import Leases
 from harness.matrix import EXIT_DIFFERS, EXIT_OK, EXIT_UNMEASURED, Cell, Matrix
 from harness.model import NO_PEER, CellKey, Change, Profile, Verdict
@@ -66,7 +66,7 @@ class _Told:
     "target",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Also write the cell as a folder that needs nothing of this project.",
+    help="Also write the cell as a folder that needs nothing of this project; of MQTT, AMQP and Kafka without TLS.",
 )
 @FORMAT
 def reproduce(cell: str, keep: bool, target: Path | None, form: str) -> int:
@@ -78,16 +78,20 @@ def reproduce(cell: str, keep: bool, target: Path | None, form: str) -> int:
 
     Example: iotyet reproduce mqtt-3.1.1/connects/rumqttc@0.25.1/mosquitto@2.0
     """
-    again = _measured(asked.parse(cell), keep)
+    wanted = asked.parse(cell)
+    (named,) = pick_crates(load_crates(), [wanted.crate])
+    if target is not None:
+        check(wanted.text, named, wanted.peer, target)
+    again = _measured(wanted, keep)
     key = again.cell.key
     crate = next(row.crate for row in again.matrix.rows if again.cell in row.cells)
     say(f"evidence: {again.folder.path / cell_page(crate, key)}")
+    told = _compared(again)
+    click.echo(json.dumps(asdict(told), indent=1) if form == "json" else _as_text(told))
     if target is not None:
         line = next((line for line in again.matrix.lines if line.id == key.peer), None)
         export(again.cell, crate, line, again.folder.path, target)
         say(f"{target}: README.md says how to play it again")
-    told = _compared(again)
-    click.echo(json.dumps(asdict(told), indent=1) if form == "json" else _as_text(told))
     return told.exit
 
 
@@ -130,7 +134,6 @@ def _before(key: CellKey, folder: RunFolder) -> tuple[str, Seen | None]:
 
 def _measured(wanted: Asked, keep: bool) -> _Again:
     """Measure the cell in a run of its own."""
-    pick_crates(load_crates(), [wanted.crate])
     if wanted.peer != NO_PEER:
         pick_lines(load_peers(), [wanted.peer], Profile.FULL)
     session = RunSession.begin(Profile.CI, f"reproduce {wanted.text}")

@@ -23,7 +23,7 @@ from harness.catalog import covered, load_claims, load_crates, load_peers, pick_
 from harness.cli.group import FAULT, FORMAT, INTERRUPTED, cli, print_outcome, say
 from harness.cli.placing import OUT, need_new, place
 from harness.errors import AttemptError, UsageError
-from harness.matrix import EXIT_UNMEASURED
+from harness.matrix import EXIT_NOTHING_SELECTED, EXIT_UNMEASURED
 from harness.model import BrokerLine, Crate, Profile, Role
 from harness.oracle.batch import judge_run
 from harness.paths import REPORTS, ROOT, SCENARIOS
@@ -171,7 +171,7 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
         if session.folder.has_plan():
             code = finish(session, interrupted)
         elif pytest_code == pytest.ExitCode.NO_TESTS_COLLECTED:
-            code = 5
+            code = EXIT_NOTHING_SELECTED
     except KeyboardInterrupt:
         code = None
     finally:
@@ -285,6 +285,9 @@ def _report(session: RunSession, interrupted: bool, *, tolerate_unreachable: boo
     shown = latest / index.name
     if out is not None and not interrupted:
         shown = report.write(place(session.folder, out), built)
-    print_outcome(built, shown, form)
+    if code == EXIT_NOTHING_SELECTED:
+        say(f"nothing is selected by {built.run.selection}; `iotyet list cells` has the names of all cells")
+    if code != EXIT_NOTHING_SELECTED or form == "json":
+        print_outcome(built, shown, form)
     say(f"report: {shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown}")
     return code

@@ -11,7 +11,7 @@ from harness.errors import HarnessFault, UsageError
 from harness.export import replay
 from harness.export.conversation import conversation
 from harness.matrix import Cell
-from harness.model import BrokerLine, Crate, Dialect, Role
+from harness.model import NO_PEER, BrokerLine, Crate, Dialect, Role
 from harness.paths import COMPOSE, PROBES
 from harness.probes.cargo import PROFILE
 from harness.report.results_json import decisive
@@ -45,6 +45,26 @@ With Docker, the same commands against a real broker, which knows nothing of wha
 """
 
 
+def check(name: str, crate: Crate, peer: str, target: Path) -> None:
+    """Say so where a cell cannot be exported, as far as that is known before it is measured.
+
+    Args:
+        name: what the cell is called.
+        crate: whose cell it is.
+        peer: the id of its broker line.
+        target: where it is to be written.
+
+    Raises:
+        UsageError: the cell cannot be played again, or the folder is there.
+    """
+    if crate.command or peer == NO_PEER or not {*crate.dialects} & {*_PORTS}:
+        raise _refused(name, "a copy plays the broker to a crate that talks MQTT, AMQP or Kafka, without TLS")
+    if crate.role is Role.VERSION:
+        raise _refused(name, "the probe of another version than the catalogue's is made anew")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is there already; name a new folder")
+
+
 def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target: Path) -> None:
     """Write the folder.
 
@@ -59,32 +79,27 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
         UsageError: the cell cannot be played again, or the folder is there.
         HarnessFault: it cannot be written.
     """
-    attempt = decisive(cell.result)
-    port = _PORTS.get(cell.key.dialect)
-    if line is None or port is None or crate.command or attempt is None:
-        raise UsageError(f"{cell.key} cannot be exported: that is for crates that talk MQTT, AMQP or Kafka to a broker")
-    if crate.role is Role.VERSION:
-        raise UsageError(
-            f"{cell.key} cannot be exported: the probe of another version than the catalogue's is made anew"
-        )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is there already; name a new folder")
+    name = str(cell.key)
+    check(name, crate, cell.key.peer, target)
+    attempt, port = decisive(cell.result), _PORTS[cell.key.dialect]
+    if line is None or attempt is None:
+        raise _refused(name, "it was not measured against a broker")
     files = {
         kind: [run / e.path for e in attempt.evidence if e.kind == kind]
         for kind in ("transcript", "capture", "conversation")
     }
     if len(files["transcript"]) != 1 or len(files["capture"]) != 1:
-        raise UsageError(
-            f"{cell.key} cannot be exported: it has {len(files['capture'])} captures, and a copy plays one"
-        )
+        raise _refused(name, f"it has {len(files['capture'])} captures, and a copy plays one")
     try:
         said = conversation(files["transcript"][0].read_text(encoding="utf-8"), files["capture"][0].read_bytes(), port)
     except UsageError as error:
-        raise UsageError(f"{cell.key} cannot be exported: {error}") from error
+        raise _refused(name, str(error)) from error
     said |= {"probe": crate.name, "build_environment": PROFILE}
     try:
-        for name in (crate.name, *_beside(crate.name)):
-            shutil.copytree(PROBES / name, target / "probes" / name, ignore=shutil.ignore_patterns("target", "locks"))
+        for folder in (crate.name, *_beside(crate.name)):
+            shutil.copytree(
+                PROBES / folder, target / "probes" / folder, ignore=shutil.ignore_patterns("target", "locks")
+            )
         shutil.copytree(COMPOSE / line.broker, target / "broker", ignore=shutil.ignore_patterns("lines.toml"))
         (target / "broker" / ".env").write_text(f"IOTYET_IMAGE={line.image}\n", encoding="utf-8")
         (target / "conversation.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
@@ -110,6 +125,10 @@ def export(cell: Cell, crate: Crate, line: BrokerLine | None, run: Path, target:
         )
     except (OSError, shutil.Error) as error:
         raise HarnessFault(f"{target} cannot be written: {error}") from error
+
+
+def _refused(name: str, why: str) -> UsageError:
+    return UsageError(f"{name} cannot be exported: {why}; without --export it can be measured again")
 
 
 def _beside(name: str) -> list[str]:

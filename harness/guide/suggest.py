@@ -15,13 +15,13 @@ from harness.advice import BEST_FIRST, Advice, Recommendation, advise, overall
 from harness.guide.blocks import Block, blocks_of
 from harness.guide.check import by_place, places_of
 from harness.guide.links import links_of, place
-from harness.matrix import Matrix
+from harness.matrix import DIALECTS, Matrix
 from harness.model import Crate, Role
 from harness.report.addresses import crate_page
 from harness.report.deciding import first_reason
 from harness.report.states import ADVICE
 from harness.report.text import markdown, web_link
-from harness.report.words import DIALECTS, label
+from harness.report.words import label
 
 #: A line of an earlier suggestion, which a new one replaces.
 _OURS = re.compile(r"(\s*)- .* \(\[measured \d{4}-\d\d-\d\d\]\([^()\s]+/crate/[^/()\s]+/index\.html#advice\)\)\s*")

@@ -6,14 +6,14 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.advice import RULES, Advice, Reason, Recommendation, decide
-from harness.matrix import Row
+from harness.advice import RULES, Advice, Recommendation, decide
+from harness.matrix import DIALECTS, Row
 from harness.model import CellKey
+from harness.reasons import Reason
 from harness.report.addresses import cell_page, crate_page, to_root
 from harness.report.deciding import decision_line
 from harness.report.states import ADVICE, Look
 from harness.report.text import Span, linked, one_line, visible, web_link
-from harness.report.words import DIALECTS
 
 #: Cells of one reason that are linked; the crate's page has all of them further down.
 _LINKED = 3
@@ -142,10 +142,12 @@ def cell_pages(rows: Iterable[Row]) -> Mapping[CellKey, str]:
 def reason_line(reason: Reason, pages: Mapping[CellKey, str], root: str) -> ReasonLine:
     """A reason on a page that is `root` away from the report's folder; `pages` as `cell_pages` makes them."""
     links = []
+    several = len({key.crate for key in reason.cells}) > 1
     for key in reason.cells[:_LINKED]:
         where = " ".join(part for part in (f"[{key.params}]" if key.params else "", key.peer) if part not in ("", "-"))
+        name = f"{key.crate}: {key.scenario}" if several else key.scenario
         href = root + pages[key] if key in pages else ""
-        links.append(CellLink(one_line(f"{key.scenario}{' ' if where else ''}{where}"), href))
+        links.append(CellLink(one_line(f"{name}{' ' if where else ''}{where}"), href))
     return ReasonLine(
         text=one_line(reason.text, 600),
         cells=tuple(links),

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from harness.matrix import Cell, Row
+from harness.matrix import DIALECTS, Cell, Row
 from harness.model import NO_PEER, Role, Verdict
 from harness.report.counterpart import counterpart
 from harness.report.results_json import decisive
 from harness.report.states import wording
 from harness.report.text import one_line, portable, shorten, visible
-from harness.report.words import DIALECTS, again
+from harness.report.words import again
 from harness.store import RunInfo
 
 #: Lines of the transcript's end, and characters of each: an issue is read, a page is searched.

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from harness.advice import Advice, Reason, Recommendation, advise, advise_row, decide, not_looked_up
+from harness.advice import Advice, Recommendation, advise, advise_row, decide, not_looked_up
 from harness.advisories import Advisories
-from harness.matrix import Matrix, Row
+from harness.matrix import DIALECTS, Matrix, Row
 from harness.model import Dialect, Role, Verdict
+from harness.reasons import Reason
 from harness.report.deciding import decision_line
 from harness.report.recorded import recorded
 from harness.report.states import look_of
 from harness.report.text import one_line
-from harness.report.words import DIALECTS, count, known_advisories, label
+from harness.report.words import count, known_advisories, label
 
 #: Cells that are named with a reason.
 _NAMED = 2

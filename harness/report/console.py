@@ -12,22 +12,12 @@ from rich.text import Text
 
 from harness.advice import advise, decide
 from harness.diff import compare, snapshot
-from harness.matrix import Cell, Group, Matrix, Section
+from harness.matrix import DIALECTS, Cell, Group, Matrix, Section
 from harness.model import Role
 from harness.report.deciding import decision_line
 from harness.report.states import FLAKY_GLYPH, LOOKS, Look, look_of
 from harness.report.text import one_line
-from harness.report.words import (
-    DIALECTS,
-    advice_counts,
-    differing,
-    heading,
-    label,
-    red_cells,
-    run_facts,
-    since,
-    title,
-)
+from harness.report.words import advice_counts, differing, heading, label, red_cells, run_facts, since, title
 
 #: Cells of one list; the report has all.
 _LISTED = 25

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from harness.advice import Advice, advise
 from harness.diff import compare, snapshot
-from harness.matrix import BUILDS, Cell, Column, Matrix, Row, Section, State
+from harness.matrix import BUILDS, DIALECTS, Cell, Column, Matrix, Row, Section, State
 from harness.model import NO_PEER, CellKey, Role
 from harness.report.addresses import anchor, cell_page, crate_page, to_root
 from harness.report.advising import (
@@ -29,7 +29,6 @@ from harness.report.recorded import untested
 from harness.report.states import ADVICE, FLAKY_GLYPH, FLAKY_MEANING, LOOKS, Look, look_of
 from harness.report.text import one_line
 from harness.report.words import (
-    DIALECTS,
     ROLES,
     advice_counts,
     count,

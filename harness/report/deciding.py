@@ -17,8 +17,9 @@ def decision_line(decision: Decision) -> str:
     best = decision.best
     codecs = [advice for advice in decision.listed if advice.crate.kind is Kind.CODEC]
     clients = [advice for advice in decision.listed if advice.crate.kind is not Kind.CODEC]
-    role = "" if best.crate.role is Role.LISTED else ", which the guide does not list"
-    who = f"{_as_codec(best.crate, label(best.crate))}{role}"
+    is_listed = best.crate.role is Role.LISTED
+    role = "lists" if is_listed else "does not list"
+    who = f"{_as_codec(best.crate, label(best.crate))}, which the guide {role}"
     if best.recommendation.is_usable:
         said = f"use {who}, {ADVICE[best.recommendation].word}: {first_reason(best)}"
     elif best.recommendation is Recommendation.UNKNOWN:
@@ -27,13 +28,13 @@ def decision_line(decision: Decision) -> str:
         none = "no client" if codecs else "nothing"
         said = f"{none} recommended; least bad: {who}, {best.recommendation}: {first_reason(best)}"
     listed = [f"{title(advice.crate)} {advice.recommendation}" for advice in clients]
-    if not clients and codecs and not (best.recommendation.is_usable and not role):
+    if not clients and codecs and not (best.recommendation.is_usable and is_listed):
         listed.append("no client")
-    elif not clients and not codecs and best.recommendation.is_usable and role:
+    elif not clients and not codecs and best.recommendation.is_usable and not is_listed:
         listed.append("nothing recommended")
     listed += [f"{_as_codec(advice.crate, title(advice.crate))}, {advice.recommendation}" for advice in codecs]
     # What the guide lists first is no part of "the listed" any more.
-    intro = "Of the listed:" if role or not best.recommendation.is_usable else "Beside it the guide lists"
+    intro = "Of the listed:" if not is_listed or not best.recommendation.is_usable else "Beside it the guide lists"
     return f"{said}. {intro} {'; '.join(listed)}." if listed else f"{said}."
 
 

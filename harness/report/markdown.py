@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.advice import Advice, advise, decide
-from harness.matrix import Cell, Group, Matrix, Row, Section
+from harness.matrix import DIALECTS, Cell, Group, Matrix, Row, Section
 from harness.model import NO_PEER, CellKey, Role
 from harness.report.deciding import decision_line
 from harness.report.states import FLAKY_GLYPH, FLAKY_MEANING, LOOKS, look_of
 from harness.report.text import markdown, portable, web_link
-from harness.report.words import (
-    DIALECTS,
-    ROLES,
-    differing,
-    heading,
-    label,
-    red_cells,
-    run_facts,
-    verdict_line,
-)
+from harness.report.words import ROLES, differing, heading, label, red_cells, run_facts, verdict_line
 
 
 def render(matrix: Matrix) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.advice import advise_row
-from harness.matrix import Cell, Group, Matrix, Row
+from harness.matrix import DIALECTS, Cell, Group, Matrix, Row
 from harness.model import Change, Expectation, Role, Verdict
 from harness.report.addresses import badge_file, cell_page, crate_page, to_root
 from harness.report.advising import AdviceSection, advice_sections
@@ -30,17 +30,7 @@ from harness.report.results_json import decisive, repository
 from harness.report.states import LOOKS, Look, look_of, wording
 from harness.report.text import Span, linked, one_line, shorten, visible
 from harness.report.wire import ConversationBlock, WireLines, conversation_block, wire_lines
-from harness.report.words import (
-    DIALECTS,
-    ROLES,
-    again,
-    heading,
-    known_advisories,
-    red_cells,
-    release,
-    title,
-    verdict_counts,
-)
+from harness.report.words import ROLES, again, heading, known_advisories, red_cells, release, title, verdict_counts
 from harness.snapshot import Seen
 from harness.store import RunInfo
 

@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.advice import Advice, Reason, advise
+from harness.advice import Advice, advise
 from harness.claims import JudgedClaim, judge
 from harness.matrix import Cell, Defect, Matrix, Row
 from harness.model import NO_PEER, Attempt, CellResult, Dialect
 from harness.paths import ROOT
+from harness.reasons import Reason
 from harness.report import results_shape as shape
 from harness.report.recorded import Recorded, recorded
 

@@ -10,7 +10,7 @@ from harness.advice import Advice, Recommendation, overall
 from harness.advisories import Advisories
 from harness.diff import Diff, Kind
 from harness.matrix import BUILDS, Changes, Column, Matrix, Row
-from harness.model import NO_PEER, CellKey, Crate, Dialect, Role, Verdict
+from harness.model import NO_PEER, CellKey, Crate, Role, Verdict
 from harness.report.results_json import brokers
 from harness.report.states import ADVICE, look_of
 from harness.report.text import one_line
@@ -20,17 +20,6 @@ ROLES = {
     Role.CANDIDATE: "Not listed: candidates",
     Role.CONTROL: "Reference clients, for comparison",
     Role.VERSION: "Other versions",
-}
-
-DIALECTS = {
-    Dialect.MQTT_3_1_1: "MQTT 3.1.1",
-    Dialect.MQTT_5: "MQTT 5.0",
-    Dialect.COAP_CLIENT: "CoAP client",
-    Dialect.COAP_SERVER: "CoAP server",
-    Dialect.AMQP_0_9_1: "AMQP 0-9-1",
-    Dialect.ZMTP: "ZMTP 3",
-    Dialect.KAFKA: "Kafka",
-    Dialect.PACKAGE: "Package",
 }
 
 #: Groups that are no plain words.

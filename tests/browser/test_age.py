@@ -27,6 +27,24 @@ def test_advice_grows_stale_while_nobody_makes_the_report_again(browser: Browser
     page.close()
 
 
+def test_a_report_that_is_made_late_says_so_without_scripts(
+    browser: Browser, made_up_matrix: Matrix, tmp_path: Path
+) -> None:
+    for day, is_old in ((19, False), (20, True)):
+        folder = tmp_path / str(day)
+        folder.mkdir()
+        write(RunFolder(folder), made_up_matrix, Publication(datetime.date(2027, 2, day)))
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        for address, advice in (("index.html", "td.advice"), ("crate/mqtt-one/index.html", "#advice ~ h3")):
+            page.goto((folder / address).as_uri())
+            expect(page.locator(".aged")).to_be_visible(visible=is_old)
+            said = page.locator(f"{advice} .state").first
+            mark = said.evaluate("state => getComputedStyle(state, '::after').content")
+            assert mark == ('", stale"' if is_old else "none")
+        context.close()
+
+
 def test_what_to_paste_has_the_address_that_the_page_was_read_from(
     browser: Browser, made_up_matrix: Matrix, tmp_path: Path
 ) -> None:

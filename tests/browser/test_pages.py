@@ -119,10 +119,26 @@ def test_the_skip_link_leads_past_the_head(context: BrowserContext, report: Path
 
 
 @every_page
-def test_a_phone_scrolls_tables_and_not_the_page(browser: Browser, report: Path, address: str) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 740})
+@pytest.mark.parametrize("width", [320, 360, 970, 1280])
+def test_tables_scroll_sideways_and_not_the_page(browser: Browser, report: Path, address: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 740})
     page = _opened(context, report, address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_a_phone_shows_many_crates_at_once(browser: Browser, report: Path) -> None:
+    """In three lines what they are, in up to four why: at 15 pixels each, which people can still read."""
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = _opened(context, report, "index.html")
+    table = page.locator("section:has(#mqtt) table")
+    assert table.locator("tr[data-peers]").count() >= 2
+    for rows, lines in (("tr[data-peers]", 3), ("tr.why", 4)):
+        for row in table.locator(rows).all():
+            box = row.bounding_box()
+            assert box is not None
+            assert box["height"] <= 15 * lines + 8
+    assert page.locator("td.advice").first.evaluate("cell => parseFloat(getComputedStyle(cell).fontSize)") >= 11
     context.close()
 
 

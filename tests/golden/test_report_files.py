@@ -246,6 +246,16 @@ def test_no_page_asks_another_site(report: Path) -> None:
     assert "url(" not in (report / "style.css").read_text(encoding="utf-8")
 
 
+def test_a_row_says_when_a_newer_release_is_untested(report: Path) -> None:
+    index = (report / "index.html").read_text(encoding="utf-8")
+    said = "is published and untested</b>"
+    newer = index.count(">1.3.0 &lt;script&gt;alert(1)&lt;/script&gt; " + said)
+    assert newer == index.count(said) == 2, "of MQTT 3.1.1 and 5.0, which one crate speaks"
+    assert index.index("mqtt-one/index.html") < index.index(said)
+    crate = (report / "crate/mqtt-one/index.html").read_text(encoding="utf-8")
+    assert "<dt>Not tested yet</dt><dd>1.3.0 " in crate
+
+
 def test_index_is_small(report: Path) -> None:
     assert (report / "index.html").stat().st_size + (report / "style.css").stat().st_size <= 300_000
 

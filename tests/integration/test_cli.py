@@ -91,8 +91,12 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
             "there is no crate 'kafka-rusty'; did you mean kafka-rust?",
         ),
         (("reproduce", "kafka/x/kafka-rust@0.10.0/kafka@9.9"), "there is no broker 'kafka@9.9'; did you mean kafka@"),
-        (("run", "--profile", "huge"), "'huge' is not one of 'ci', 'default', 'full'"),
-        (("rnu",), "No such command 'rnu'"),
+        (
+            ("run", "--profile", "huge"),
+            "'huge' is not one of 'ci', 'default', 'full'; `iotyet run --help` says what there is",
+        ),
+        (("rnu",), "No such command 'rnu'. Did you mean 'run'?; `iotyet --help` says what there is"),
+        (("list",), "Choose from: crates, newer, brokers, scenarios, cells; `iotyet list --help` says what there is"),
         (("report", "scenarios"), "is no folder of a run: run.json: No such file or directory"),
     ],
     ids=[
@@ -108,6 +112,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
         "no broker",
         "profile",
         "command",
+        "no argument",
         "no run",
     ],
 )
@@ -179,6 +184,9 @@ def test_an_expression_that_matches_nothing_is_exit_5_and_starts_no_broker(small
     assert Path(outcome["results"]).is_file()
     assert small.containers() == []
     assert small.run.read_cells() == []
+    said = small.iotyet("run", "-k", "nothing_is_called_this", "-j", "1")
+    assert (said.returncode, said.stdout) == (5, "")
+    assert "nothing is selected by -k 'nothing_is_called_this'; `iotyet list cells` has the names" in said.stderr
 
 
 def test_an_expression_selects_what_it_matches_and_a_probe_that_speaks_no_json_is_broken(small: Checkout) -> None:

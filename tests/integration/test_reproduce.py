@@ -20,6 +20,10 @@ def test_a_cell_comes_out_the_same_until_it_does_not(small: Checkout) -> None:
     assert unknown.returncode == 2
     assert f"is no cell of this checkout's scenarios; did you mean {CELL}?" in unknown.stderr
     assert small.runs == []
+    refused = small.iotyet("reproduce", CELL, "--export", "somewhere")
+    assert refused.returncode == 2
+    assert f"{CELL} cannot be exported: a copy plays the broker to a crate that talks MQTT" in refused.stderr
+    assert small.runs == []
     first = small.iotyet("reproduce", CELL)
     assert first.returncode == 0, first.stderr
     assert first.stdout == f"{CELL}\nnow: pass\nnothing to compare with; expected of it: pass\n"

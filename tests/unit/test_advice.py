@@ -165,7 +165,7 @@ def test_a_codec_has_a_caveat() -> None:
 def test_other_settings_are_a_caveat() -> None:
     advice = _only(_matrix((_scenario("sends"), Verdict.PASS), options=("limit = 2 MiB (default 1 KiB, page)",)))
     assert advice.recommendation is Recommendation.WITH_CAVEATS
-    assert advice.reasons[0].text == "asked with limit = 2 MiB, which is not its default"
+    assert advice.reasons[0].text == "measured with limit = 2 MiB, which is not its default"
 
 
 def test_a_flaky_core_cell_is_unknown() -> None:
@@ -191,12 +191,13 @@ def test_a_reason_says_where_the_same_passes() -> None:
     )
     results = [cell.result for cell in both.cells] + [replace(fine, verdict=Verdict.PASS)]
     advice = _only(tabulate(RUN, plan, results))
-    assert advice.reasons[0].text.endswith("(1 cell, interop, on mosquitto@2.0; not on mosquitto@1.4)")
+    assert advice.reasons[0].text.endswith("(1 cell, interop, on mosquitto@2.0; passes on mosquitto@1.4)")
 
 
-def test_cells_of_one_defect_are_one_reason() -> None:
-    names = ("one", "two", "three")
-    matrix = _matrix(*((_scenario(name), Verdict.FAIL) for name in names))
+def _with_one_defect(*scenarios: Scenario) -> Advice:
+    """The advice about a crate that fails all of these for the same cause."""
+    matrix = _matrix(*((scenario, Verdict.FAIL) for scenario in scenarios))
+    names = {scenario.id for scenario in scenarios}
     known = tuple(
         Expectation(cell.key, Verdict.FAIL, "", "because", "2027-01-01", defect="it does wrong")
         for cell in matrix.cells
@@ -204,9 +205,43 @@ def test_cells_of_one_defect_are_one_reason() -> None:
     )
     plan = Plan((CRATE,), (NEW,), matrix.scenarios, tuple(PlannedCell(c.key, True, "") for c in matrix.cells), known)
     results = [replace(cell.result, change=Change.AS_EXPECTED) for cell in matrix.cells]
-    advice = _only(tabulate(RUN, plan, results))
-    assert [reason.text for reason in advice.reasons] == ["it does wrong (3 cells, interop)"]
-    assert len(advice.reasons[0].cells) == 3
+    return _only(tabulate(RUN, plan, results))
+
+
+def test_cells_of_one_defect_are_one_reason_which_says_what_they_cost_the_most_frequent_first() -> None:
+    costs = (Consequence.INTEROP, Consequence.LOSS, Consequence.HANG, Consequence.HANG)
+    advice = _with_one_defect(*(_scenario(f"{cost}_{n}", consequence=cost) for n, cost in enumerate(costs)))
+    assert [reason.text for reason in advice.reasons] == ["it does wrong (4 cells, hang, loss and interop)"]
+    assert len(advice.reasons[0].cells) == 4
+
+
+def test_what_several_rules_find_of_one_defect_is_told_once() -> None:
+    advice = _with_one_defect(
+        _scenario("fails"),
+        _scenario("annoys", EXTENDED, Consequence.CONVENIENCE),
+        _scenario("loses", EXTENDED, Consequence.LOSS),
+    )
+    assert [reason.text for reason in advice.reasons] == ["it does wrong (1 cell, interop)"]
+    besides = [reason for reason in advice.limits if reason.cause]
+    assert [reason.text for reason in besides] == ["it does wrong (2 cells, loss and convenience)"]
+    assert {key.scenario for key in besides[0].cells} == {"annoys", "loses"}
+
+
+def test_a_feature_that_is_missing_is_told_once() -> None:
+    """By its name, though one rule is about what secures and another about the rest."""
+    lacking = [
+        (replace(_scenario(name, EXTENDED, cost), features=features), Verdict.UNSUPPORTED)
+        for name, cost, features in (
+            ("keeps_secret", Consequence.SECURITY, ("keys",)),
+            ("names", Consequence.INTEROP, ("keys",)),
+            ("signs", Consequence.INTEROP, ("keys", "signatures")),
+        )
+    ]
+    why = "it knows of no cryptography"
+    crate = replace(CRATE, unsupported=tuple(Sourced(what, why, "x") for what in ("keys", "signatures")))
+    advice = _only(_matrix((_scenario("fails"), Verdict.FAIL), *lacking, crate=crate, reason=why))
+    told = [(reason.text, len(reason.cells)) for reason in advice.limits if "cryptography" in reason.text]
+    assert told == [(f"lacks keys: {why}", 2), (f"lacks keys and signatures: {why}", 1)]
 
 
 @pytest.mark.parametrize("consequence", list(Consequence))

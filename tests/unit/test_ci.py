@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,61 @@ def test_scripts_that_steps_call_are_there(file: Path) -> None:
     for name in called:
         assert ROOT / ".ci" / name in SCRIPTS
         assert (ROOT / ".ci" / name).stat().st_mode & 0o100
+
+
+#: What GitHub puts into the environment of steps, and what its expressions come to.
+_ENVIRONMENT = {
+    "SHARD": "2",
+    "PAGES": "https://pages.example.org",
+    "SOURCE": "https://git.example.org/o/r/blob/0f",
+    "SERVER": "https://git.example.org",
+    "TOKEN": "secret",
+    "CRATE": "rumqttc",
+    "AGAINST": "published",
+    "EXPRESSION": "qos1 or qos2",
+    "GITHUB_REPOSITORY": "o/r",
+}
+_CALLS = {
+    "ci.yml": [
+        ["shard", "2/4"],
+        ["report", "https://pages.example.org", "https://git.example.org/o/r/blob/0f"],
+        ["summary", "site"],
+        ["publish", "site", "https://x-access-token:secret@git.example.org/o/r", "https://pages.example.org"],
+    ],
+    "releases.yml": [["newer"], ["summary", "reports/latest"]],
+    "action.yml": [["compare", "rumqttc", "https://git.example.org/o/r/blob/0f", "published", "qos1 or qos2"]],
+}
+
+
+@pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.name)
+def test_steps_call_their_scripts_with_what_they_take(tmp_path: Path, file: Path) -> None:
+    """Each command is run by a shell as it is written, with scripts that only tell how they were called."""
+    scripts = tmp_path / ".ci"
+    scripts.mkdir()
+    calls = tmp_path / "calls"
+    for script in SCRIPTS:
+        fake = scripts / script.name
+        tell = f"import json, sys; print(json.dumps(['{script.name}', *sys.argv[1:]]))"
+        fake.write_text(f'#!/bin/sh\n{sys.executable} -c "{tell}" "$@" >> {calls}\n', encoding="utf-8")
+        fake.chmod(0o755)
+    given = {"GITHUB_OUTPUT": f"{tmp_path}/output", "GITHUB_STEP_SUMMARY": f"{tmp_path}/summary"}
+    given |= _ENVIRONMENT | {"COMPARE": f"{scripts}/compare", "PATH": os.environ["PATH"]}
+    for step in _steps(file):
+        if ".ci/" in str(step):
+            # Of its own environment a step has what it names, and nothing that only another step has.
+            own = {name: given[name] for name in step.get("env", {})}
+            given_to_all = {name: value for name, value in given.items() if name.startswith(("GITHUB_", "PATH"))}
+            argv = ["bash", "-euc", step["run"]]
+            subprocess.run(argv, cwd=tmp_path, env=given_to_all | own, check=True, timeout=60)
+    told = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
+    assert told == _CALLS[file.name]
+
+
+def test_what_steps_make_is_in_the_makefile() -> None:
+    made = [line for file in WORKFLOWS for line in re.findall(r"run: (make .*)", file.read_text(encoding="utf-8"))]
+    assert made
+    for line in made:
+        subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True, timeout=60)
 
 
 @pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml", *SCRIPTS], ids=lambda path: path.name)

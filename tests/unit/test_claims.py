@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.advice import advise
+from harness.advice import Advice, Recommendation, advise
 from harness.catalog import load_claims, load_crates
 from harness.claims import Status, judge
 from harness.errors import ConfigError
-from harness.model import Claim, Role, Verdict
+from harness.model import Claim, Dialect, Role, Verdict
+from harness.reasons import Reason
+from harness.report.advising import reason_line
 from tests.golden.made_up import matrix
 
 MATRIX = matrix()
@@ -59,6 +61,18 @@ def test_a_claim_that_nothing_measures_says_why() -> None:
 def test_rust_is_ready_where_every_protocol_has_a_crate() -> None:
     status, reason = _status(Claim("id", "Answer", "it is ready", 1, protocols=True))
     assert (status, reason) == (Status.UNTESTED, "not every protocol was measured")
+    poor = Advice(MATRIX.rows[0].crate, Dialect.MQTT_5, Recommendation.NOT_RECOMMENDED, (Reason("it fails"),), ())
+    (judged,) = judge(replace(MATRIX, claims=(Claim("id", "Answer", "it is ready", 1, protocols=True),)), [poor])
+    assert judged.status is Status.CONTRADICTED
+    assert [said.text for said in judged.reasons] == ["MQTT 5.0: nothing is recommended"]
+
+
+def test_cells_of_several_crates_are_named_with_their_crate() -> None:
+    keys = tuple(cell.key for cell in MATRIX.cells if cell.key.scenario == "compiles_as_published")
+    links = reason_line(Reason("some do not compile", keys), {}, "").cells
+    assert [link.text for link in links[:2]] == ["mqtt-one: compiles_as_published", "codec: compiles_as_published"]
+    (link,) = reason_line(Reason("it does not compile", keys[:1]), {}, "").cells
+    assert link.text == "compiles_as_published"
 
 
 def test_every_listed_crate_is_claimed() -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.advice import Advice, Reason, Recommendation, decide
+from harness.advice import Advice, Recommendation, decide
 from harness.model import Crate, Dialect, Kind, Role
+from harness.reasons import Reason
 from harness.report.deciding import decision_line
 
 MQTT = Dialect.MQTT_3_1_1
@@ -27,7 +28,7 @@ def _advice(crate: Crate, given: Recommendation) -> Advice:
     [
         (
             [_advice(CLIENT, BAD), _advice(CODEC, CAVEATS)],
-            "no client recommended; least bad: one 1.0.0, not recommended: so it is. "
+            "no client recommended; least bad: one 1.0.0, which the guide lists, not recommended: so it is. "
             f"Of the listed: no client; {IS_CODEC}, with caveats.",
         ),
         (
@@ -42,17 +43,22 @@ def _advice(crate: Crate, given: Recommendation) -> Advice:
         ),
         (
             [_advice(CLIENT, GOOD), _advice(CODEC, CAVEATS)],
-            f"use one 1.0.0, recommended: so it is. Beside it the guide lists {IS_CODEC}, with caveats.",
+            "use one 1.0.0, which the guide lists, recommended: so it is. "
+            f"Beside it the guide lists {IS_CODEC}, with caveats.",
         ),
         (
             [_advice(CODEC, CAVEATS)],
-            "use packets 1.0.0 (a codec: it only encodes and decodes packets), with caveats: so it is.",
+            "use packets 1.0.0 (a codec: it only encodes and decodes packets), which the guide lists, with caveats: "
+            "so it is.",
         ),
         (
             [_advice(CLIENT, BAD), _advice(OTHER, GOOD)],
             "use two 1.0.0, which the guide does not list, recommended: so it is. Of the listed: nothing recommended.",
         ),
-        ([_advice(CLIENT, BAD)], "nothing recommended; least bad: one 1.0.0, not recommended: so it is."),
+        (
+            [_advice(CLIENT, BAD)],
+            "nothing recommended; least bad: one 1.0.0, which the guide lists, not recommended: so it is.",
+        ),
     ],
 )
 def test_decision_line(advices: list[Advice], line: str) -> None:

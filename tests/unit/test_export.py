@@ -19,8 +19,8 @@ import pytest
 from harness.errors import UsageError
 from harness.export import replay
 from harness.export.conversation import conversation
-from harness.export.folder import export
-from harness.model import Evidence
+from harness.export.folder import check, export
+from harness.model import NO_PEER, Dialect, Evidence, Role
 from harness.pcapng import Capture, TcpFlow
 from tests.golden import made_up
 
@@ -205,8 +205,20 @@ def _cell(name: str) -> Any:
 def test_what_is_no_crate_at_a_broker_is_not_exported(tmp_path: Path) -> None:
     crates = {crate.name: crate for crate in made_up.CRATES}
     for name, line in (("paho", made_up.LINES[0]), ("mqtt-one", None)):
-        with pytest.raises(UsageError, match="that is for crates that talk MQTT, AMQP or Kafka to a broker"):
+        with pytest.raises(UsageError, match="a crate that talks MQTT, AMQP or Kafka, without TLS; without --export"):
             export(_cell(name), crates[name], line, tmp_path, tmp_path / "out")
+
+
+def test_what_cannot_be_exported_is_told_before_it_is_measured(tmp_path: Path) -> None:
+    crate = made_up.CRATES[0]
+    check("cell", crate, "mosquitto@2.0", tmp_path)
+    for other, peer, why in (
+        (replace(crate, dialects=(Dialect.ZMTP,)), "pyzmq@27", "MQTT, AMQP or Kafka"),
+        (crate, NO_PEER, "MQTT, AMQP or Kafka"),
+        (replace(crate, role=Role.VERSION), "mosquitto@2.0", "another version"),
+    ):
+        with pytest.raises(UsageError, match=f"cell cannot be exported: .*{why}"):
+            check("cell", other, peer, tmp_path)
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ FILES = (
     "cell/one/receives/mosquitto@2.0/index.html",
     "cell/one/publishes/mosquitto@2.0/index.html",
     "evidence/one/1/capture.pcapng",
+    "evidence/one+publishes/1/capture.pcapng",
 )
-CRATE, GREEN, RED, EVIDENCE = FILES[4:]
+CRATE, GREEN, RED, EVIDENCE, CITED = FILES[4:]
 
 
 @pytest.fixture
@@ -38,22 +39,23 @@ def remote(tmp_path: Path) -> Path:
     return folder
 
 
-def _site(folder: Path, run: str) -> Path:
+def _site(folder: Path, run: str, is_red: bool = True) -> Path:
     for name in FILES:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(_text(name, run), encoding="utf-8")
+        file.write_text(_text(name, run) if is_red or name != RED else "it passes", encoding="utf-8")
     (folder / "run.json").write_text(json.dumps({"id": run}), encoding="utf-8")
     return folder
 
 
 def _text(name: str, run: str) -> str:
-    return f"{name} of {run}" + (' <h2 id="bug">' if name == RED else "")
+    link = f'<a href="../../../../{CITED.replace("+", "%2B")}">'
+    return f"{name} of {run}" + (f' <h2 id="bug">{link}' if name == RED else "")
 
 
-def _publish(site: Path, remote: Path, path: str = "") -> subprocess.CompletedProcess[str]:
+def _publish(site: Path, remote: Path, path: str = "", limit: str = "950") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(ROOT / ".ci" / "publish"), str(site), str(remote), URL],
+        [str(ROOT / ".ci" / "publish"), str(site), str(remote), URL, limit],
         capture_output=True,
         text=True,
         timeout=120,
@@ -78,8 +80,8 @@ def test_a_later_report_leaves_the_pages_of_an_earlier_one(tmp_path: Path, remot
         site = _site(tmp_path / run, run)
         ran = _publish(site, remote)
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    pages = {*FILES} - {"cells.jsonl", EVIDENCE}
-    assert _kept(site, "20260101-1") == _kept(site, "20260102-2") == pages
+    assert _kept(site, "20260102-2") == {*FILES} - {"cells.jsonl", EVIDENCE}
+    assert _kept(site, "20260101-1") == {"index.html", CRATE, RED, CITED}
     # The report itself is as it was, with its evidence.
     assert all((site / name).read_text(encoding="utf-8") == _text(name, "20260102-2") for name in FILES)
     listed = (site / "run" / "index.html").read_text(encoding="utf-8")
@@ -131,10 +133,51 @@ def test_what_is_kept_is_bounded(tmp_path: Path, remote: Path) -> None:
     assert _publish(site, remote).returncode == 0
     found = sorted(path.name for path in (site / "run").iterdir() if path.is_dir())
     assert found == [*older[2:], *runs], "the two oldest have gone"
-    assert all(GREEN in _kept(site, run) for run in runs[2:])
-    for run in runs[:2]:
-        assert _kept(site, run) == {"index.html", CRATE, RED}
+    assert GREEN in _kept(site, runs[-1])
+    for run in runs[:-1]:
+        assert _kept(site, run) == {"index.html", CRATE, RED, CITED}
     assert _git(remote, "rev-list", "--count", "results") == "1"
+
+
+def test_evidence_stays_while_its_cell_is_red(tmp_path: Path, remote: Path) -> None:
+    runs = ("20260101-1", "20260102-2", "20260103-3")
+    for run, is_red in zip(runs, (True, True, False), strict=True):
+        site = _site(tmp_path / run, run, is_red)
+        assert _publish(site, remote).returncode == 0
+    assert _kept(site, runs[0]) == {"index.html", CRATE, RED, CITED}, "it was red in the next run"
+    assert _kept(site, runs[1]) == {"index.html", CRATE, RED}, "it was not"
+    assert not (site / "run" / runs[2] / CITED).exists()
+
+
+@pytest.mark.parametrize(("kib", "kept"), [(64, (True, True)), (65, (True, False)), (1025, (False, False))])
+def test_large_evidence_is_the_newest_runs_alone(
+    tmp_path: Path, remote: Path, kib: int, kept: tuple[bool, bool]
+) -> None:
+    first, second = "20260101-1", "20260102-2"
+    site = _site(tmp_path / first, first)
+    (site / CITED).write_bytes(b"0" * kib * 1024)
+    assert _publish(site, remote).returncode == 0
+    found = (site / "run" / first / CITED).exists()
+    site = _site(tmp_path / second, second)
+    assert _publish(site, remote).returncode == 0
+    assert (found, (site / "run" / first / CITED).exists()) == kept
+
+
+def test_the_oldest_run_makes_room(tmp_path: Path, remote: Path) -> None:
+    runs = [f"2026010{day}-1" for day in range(1, 5)]
+    for run in runs:
+        site = _site(tmp_path / run, run)
+        # A page of every run; three runs and the report itself are 8 MB, and a little.
+        (site / CRATE).write_bytes(b"0" * 2 * 1024**2)
+        ran = _publish(site, remote, limit="9" if run == runs[-1] else "950")
+        assert ran.returncode == 0
+    assert ran.stderr == f"publish: {runs[0]} makes room\n"
+    assert sorted(path.name for path in (site / "run").iterdir() if path.is_dir()) == runs[1:]
+    listed = _git(remote, "ls-tree", "-r", "--name-only", "results").split()
+    assert sorted(listed) == [f"brief/{runs[1]}.tar.xz", f"brief/{runs[2]}.tar.xz", f"whole/{runs[3]}.tar.xz"]
+    ran = _publish(site, remote, limit="1")
+    assert ran.stderr.endswith("publish: this report alone is more than 1 MB\n")
+    assert (site / "run" / runs[-1] / CRATE).exists()
 
 
 def test_nothing_is_lost_where_somebody_else_publishes_at_the_same_time(tmp_path: Path, remote: Path) -> None:
