@@ -153,7 +153,7 @@ def _built(
 
 
 def _last_words(error: docker.errors.BuildError) -> str:
-    """What the command that failed printed last, which says why; Docker's own message only says which command it was."""
+    """What the command that failed printed last, which says why; Docker itself only says which command it was."""
     printed = "".join(str(step.get("stream", "")) for step in error.build_log)
     lines = [line.strip() for line in _COLOUR.sub("", printed).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(_OF_THE_BUILDER)]
