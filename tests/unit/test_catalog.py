@@ -204,7 +204,7 @@ def test_a_wrong_entry_names_file_key_and_problem(tmp_path: Path, old: str, new:
             'suite = "trixie"',
             'suite = "tricky"',
             "line[0].suite",
-            "is 'tricky'; input should be 'bookworm' or",
+            "is 'tricky'; input should be 'bookworm', 'trixie' or",
         ),
         ('suite = "trixie"\n', "", "line 2.0.suite", "is missing; a recipe builds on a release of Debian: bookworm or"),
         (
