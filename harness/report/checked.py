@@ -19,6 +19,8 @@ from harness.report.states import look_of
 from harness.report.text import one_line
 from harness.report.words import count, known_advisories, label
 
+#: Outcomes of a build that an expression left out.
+_UNASKED = ("was not asked", f"{Verdict.NOT_RUN}: not selected")
 #: Cells that are named with a reason.
 _NAMED = 2
 
@@ -212,13 +214,19 @@ def _facts(checked: Checked) -> Sequence[tuple[str, str]]:
     )
     return (
         ("package", f"{package.name} {package.version}" + (f" ({about})" if about else "")),
-        ("repository", package.repository or "not stated"),
-        ("identity", "what the guide links" if checked.identity == "pass" else checked.identity),
+        ("repository", package.repository or f"not {'looked up' if package.compiles in _UNASKED else 'stated'}"),
+        ("identity", "what the guide links" if checked.identity == "pass" else _plain(checked.identity)),
         ("licence", package.licence or "not stated"),
-        ("as published", ("compiles" if package.compiles == "pass" else package.compiles) + depends),
+        ("as published", ("compiles" if package.compiles == "pass" else _plain(package.compiles)) + depends),
         # The reasons of an advice say what each one is.
         ("advisories", known_advisories(package.advisories, brief=bool(checked.advice))),
     )
+
+
+def _plain(outcome: str) -> str:
+    """An outcome for people: `build failed: …`, `not run: …`."""
+    verdict, colon, why = outcome.partition(":")
+    return f"{verdict.replace('_', ' ')}{colon}{why}"
 
 
 def _reasons(reasons: Iterable[Said]) -> Iterable[str]:

@@ -127,6 +127,19 @@ def test_tables_scroll_sideways_and_not_the_page(browser: Browser, report: Path,
     context.close()
 
 
+@every_page
+def test_paper_shows_tables_whole(browser: Browser, report: Path, address: str) -> None:
+    # The width of A4 on its side between the margins.
+    context = browser.new_context(viewport={"width": 1047, "height": 700})
+    page = _opened(context, report, address)
+    page.emulate_media(media="print")
+    cut = "parts => parts.filter(part => getComputedStyle(part).overflowX !== 'visible').length"
+    assert page.locator(".scroll, .transcript").evaluate_all(cut) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1047
+    assert not page.locator("form.filter, .top nav").first.is_visible()
+    context.close()
+
+
 def test_a_phone_shows_many_crates_at_once(browser: Browser, report: Path) -> None:
     """In three lines what they are, in up to four why: at 15 pixels each, which people can still read."""
     context = browser.new_context(viewport={"width": 360, "height": 740})

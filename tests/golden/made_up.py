@@ -353,7 +353,8 @@ BASELINE = Snapshot(
 )
 PROBE = ProbeSource(
     "mqtt-one",
-    f"Driven as <https://docs.example.org/one> shows:\n\n- connect: its\n  `Client` {SCRIPT}\n- publish: the same",
+    "Driven as <https://docs.example.org/one/struct.ClientOfManyWords.html#method.with_a_long_name> shows:\n\n"
+    f"- connect: its\n  `Client` {SCRIPT}\n- publish: the same",
     {"main.rs": f"//! {SCRIPT}\nfn main() {{}}\n", "tls/all.rs": "// more\n"},
 )
 STATEMENT = Statement(

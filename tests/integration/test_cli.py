@@ -127,6 +127,12 @@ def test_more_wrong_usage_is_one_sentence_and_exit_2(
     assert len(err.splitlines()) == 1
 
 
+def test_without_a_command_its_help_is_told_as_it_is(inside: CommandLine) -> None:
+    status, out, err = inside()
+    assert (status, out) == (2, "")
+    assert err.startswith("Usage: iotyet [OPTIONS] COMMAND [ARGS]...")
+
+
 def test_before_the_first_run_its_cells_and_scenarios_are_listed(small: Checkout) -> None:
     cells, scenarios = (small.iotyet("list", what, "--format", "json") for what in ("cells", "scenarios"))
     assert cells.stderr == "iotyet: no run yet: the cells that `iotyet run` asks, in the profile default\n"

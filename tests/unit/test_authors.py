@@ -67,7 +67,10 @@ def test_the_probes_files_are_beside_the_crates_page_as_text(tmp_path: Path) -> 
     }
     page = (folder.parent / "index.html").read_text(encoding="utf-8")
     assert '<a href="probe/main.rs.txt">main.rs</a>, <a href="probe/tls~2fall.rs.txt">tls/all.rs</a>' in page
-    assert '<a href="https://docs.example.org/one" rel="noreferrer">' in page
+    assert (
+        '<a href="https://docs.example.org/one/struct.ClientOfManyWords.html#method.with_a_long_name" rel="noreferrer">'
+        in page
+    )
     assert 'The probe <span class="sub">3 lines</span>' in page
 
 

@@ -55,6 +55,17 @@ def test_the_package_is_told_with_what_nobody_knows() -> None:
     assert "What the guide lists beside it is not known" in text
 
 
+def test_what_an_expression_left_out_is_not_said_to_be_missing() -> None:
+    left_out = replace(PACKAGE, repository="", compiles="not_run: not selected", dependencies=None)
+    text = checked.as_text(checked.of_row(MATRIX, _row("mqtt-one"), left_out, None))
+    assert "repository    not looked up\n" in text
+    assert "as published  not run: not selected\n" in text
+    failed = replace(PACKAGE, repository="", compiles="build_failed: error[E0283]")
+    text = checked.as_text(checked.of_row(MATRIX, _row("mqtt-one"), failed, None))
+    assert "repository    not stated\n" in text
+    assert "as published  build failed: error[E0283], with 1 dependency\n" in text
+
+
 def test_advisories_are_listed_or_said_to_be_none_known() -> None:
     some = replace(PACKAGE, advisories=Advisories("", (VULNERABLE, UNMAINTAINED), "2026-11-20"))
     none = replace(PACKAGE, advisories=Advisories("", (), "2026-11-20"))

@@ -83,7 +83,7 @@ def test_a_patch_is_exit_1_and_the_page_with_it_is_exit_0(iotyet: CommandLine, p
             "nowhere.md cannot be read: No such file or directory; name a copy of the guide's page",
         ),
         (("check", "binary.md"), "binary.md is no text in UTF-8 (byte 0); name a copy of the guide's page"),
-        (("check",), "Missing argument 'FILE'"),
+        (("check",), "Missing argument 'FILE'; `iotyet guide check --help` says what there is"),
         (("suggest", "page.md"), "every line of the patch cites the report: say with --base-url https://… where it is"),
         (("suggest", "page.md", "--base-url", "a b"), "every line of the patch cites the report: say with --base-url"),
         (("suggest", "page.html", BASE), "page.html is HTML, and a patch is for the page's source: name the Markdown"),
