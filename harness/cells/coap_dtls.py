@@ -54,10 +54,6 @@ class DtlsCell(CoapCell):
         """RFC 7252, section 9.1.3.3, names cipher suites with ECDSA."""
         return self._bench.certificates(KeyType.ECDSA)
 
-    def with_key(self, psk: coap.Psk) -> coap.Dtls:
-        """Settings of a client or a server that has this key."""
-        return coap.Dtls(psk=psk)
-
     def trusting(self, *, shows_certificate: bool = False) -> coap.Dtls:
         """Settings of a client that trusts the run's authority, and may show a certificate of its own."""
         shown = self._shown(CLIENT) if shows_certificate else {}

@@ -160,10 +160,13 @@ class LibcoapClient:
 
         Raises:
             NoAnswer: the handshake failed, or nothing came within `within` seconds.
+            ReferenceFailed: the program could not do what it was told.
         """
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(within)
         log = self._log.read_text(encoding="utf-8", errors="replace")
+        if self._process.poll():
+            raise ReferenceFailed(f"{self._name} ended with status {self._process.returncode}: {log[-300:]}")
         codes = _CODE.findall(log)
         if not codes:
             alert = _ALERT.search(log)

@@ -9,6 +9,7 @@ from harness.certificates import CLIENT, ServerCertificate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.references.libcoap import Library
 from harness.scenario import scenario
+from harness.wire import coap
 
 _SECURITY = "https://www.rfc-editor.org/rfc/rfc7252#section-9.1"
 _KEYS = "https://www.rfc-editor.org/rfc/rfc7252#section-9.1.3.1"
@@ -36,7 +37,7 @@ _PATHS = "https://www.rfc-editor.org/rfc/rfc5280#section-6.1"
 def test_serves_over_dtls_with_a_key(cell: DtlsCell, library: str) -> None:
     """Clients that have the server's key are served: what one of them PUTs another one GETs."""
     psk = cell.new_key()
-    cell.expect_served_securely(cell.serve(cell.with_key(psk)), cell.knowing(psk), Library(library))
+    cell.expect_served_securely(cell.serve(coap.Dtls(psk=psk)), cell.knowing(psk), Library(library))
 
 
 @scenario(
@@ -69,7 +70,7 @@ def test_refuses_a_client_with_another_key(cell: DtlsCell) -> None:
     A client with the right key is served before.
     """
     psk = cell.new_key()
-    service = cell.serve(cell.with_key(psk))
+    service = cell.serve(coap.Dtls(psk=psk))
     cell.ask_securely(service, cell.knowing(psk), "PUT", cell.payload())
     other = psk.model_copy(update={"key": cell.new_key().key})
     cell.expect_turned_away(service, cell.knowing(other), expected="a client with another key is not served")
@@ -111,7 +112,7 @@ def test_serves_nobody_in_the_open(cell: DtlsCell) -> None:
     A client with the right key is served before and after.
     """
     psk = cell.new_key()
-    service = cell.serve(cell.with_key(psk))
+    service = cell.serve(coap.Dtls(psk=psk))
     body = cell.payload()
     cell.ask_securely(service, cell.knowing(psk), "PUT", body)
     cell.expect_silence_in_the_open(service)
@@ -133,7 +134,7 @@ def test_serves_others_after_a_refused_client(cell: DtlsCell, refused: str) -> N
     """A handshake that fails ends that client's connection and no other: a stranger cannot end the service."""
     if refused == "another-key":
         psk = cell.new_key()
-        dtls, good = cell.with_key(psk), cell.knowing(psk)
+        dtls, good = coap.Dtls(psk=psk), cell.knowing(psk)
         bad = cell.knowing(psk.model_copy(update={"key": cell.new_key().key}))
     else:
         dtls, good, bad = cell.showing(asks_client=True), cell.shows(CLIENT), cell.shows()
@@ -155,7 +156,7 @@ def test_serves_others_after_a_refused_client(cell: DtlsCell, refused: str) -> N
 def test_serves_others_while_a_handshake_stalls(cell: DtlsCell) -> None:
     """A client that begins a handshake and falls silent does not keep the server from serving another one."""
     psk = cell.new_key()
-    service = cell.serve(cell.with_key(psk))
+    service = cell.serve(coap.Dtls(psk=psk))
     silent = cell.another_way_to(service)
     silent.lose("a", *range(2, 20))
     with cell.asking(silent, cell.knowing(psk), "GET"):
@@ -185,7 +186,7 @@ def test_serves_others_while_a_handshake_stalls(cell: DtlsCell) -> None:
 def test_shakes_hands_over_a_lossy_link(cell: DtlsCell, end: str, number: int) -> None:
     """A datagram of the handshake that gets lost is sent again, by either side, and the client is served."""
     psk = cell.new_key()
-    service = cell.serve(cell.with_key(psk))
+    service = cell.serve(coap.Dtls(psk=psk))
     service.relay.lose(end, number)
     body = cell.payload()
     cell.ask_securely(service, cell.knowing(psk), "PUT", body)
