@@ -74,6 +74,7 @@ class Certificates:
         # Brokers in containers run as another user.
         for path in folder.iterdir():
             path.chmod(0o644)
+        folder.chmod(0o755)
         return certificates
 
     @property

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def test_a_broker_answers_with_its_version_on_this_machine_alone(
     container = client.containers.get(broker.handle)
     assert container.labels[LABEL] == str(mark)
     assert container.attrs["HostConfig"]["PortBindings"] == {
-        "1883/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(broker.ports["plain"])}]
+        f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(broker.ports[listener])}]
+        for listener, port in mosquitto.listeners.items()
     }
     assert RunningBroker.from_json(broker.to_json()) == broker
 
@@ -108,7 +110,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(
     image: Image, mark: Mark, client: docker.DockerClient, certificates: Certificates
 ) -> None:
     with socket.create_server(("127.0.0.1", pick_port())) as taken:
-        ports = iter([taken.getsockname()[1], pick_port()])
+        ports = chain([taken.getsockname()[1]], (pick_port() for _ in range(10)))
         try:
             broker = start(mosquitto, LINE, image, mark, certificates.folder, ports=ports.__next__)
             assert broker.ports["plain"] != taken.getsockname()[1]
@@ -122,7 +124,9 @@ def test_ports_that_are_always_taken_are_told_with_the_command_that_shows_by_who
 ) -> None:
     with socket.create_server(("127.0.0.1", pick_port())) as taken:
         port = taken.getsockname()[1]
-        message = rf"10 times in a row another program took the port.*\(last: \[{port}\]\); .*`ss -ltnp`"
+        message = (
+            rf"10 times in a row another program took the port.*\(last: \[{port}, {port}, {port}\]\); .*`ss -ltnp`"
+        )
         with pytest.raises(BrokerFailed, match=message):
             start(mosquitto, LINE, image, mark, certificates.folder, ports=lambda: port)
     assert _containers_of(client, mark) == 0
