@@ -170,7 +170,8 @@ class LibcoapClient:
         codes = _CODE.findall(log)
         if not codes:
             alert = _ALERT.search(log)
-            why = f"the alert {(alert[1] or alert[2])!r}" if alert else f"no response within {within:g} s"
+            ended = "before it gave up" if self._process.returncode == 0 else f"within {within:g} s"
+            why = f"the alert {(alert[1] or alert[2])!r}" if alert else f"no response {ended}"
             raise NoAnswer(f"{self._name} got {why}")
         return Response(codes[-1], (), self._body.read_bytes() if self._body.exists() else b"")
 
