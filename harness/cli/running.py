@@ -28,6 +28,7 @@ from harness.model import BrokerLine, Crate, Profile, Role
 from harness.oracle.batch import judge_run
 from harness.paths import REPORTS, ROOT, SCENARIOS
 from harness.probes import registry
+from harness.progress import Progress
 from harness.session import RunSession
 from harness.shards import assign
 from harness.shards import parse as parse_shard
@@ -163,7 +164,7 @@ def measure(asked: Asked, finish: Callable[[RunSession, bool], int]) -> int:
             _start_ahead(session, wanted, lines)
         # pytest's progress is no data.
         with session.phase("cells"), contextlib.redirect_stdout(sys.stderr):
-            pytest_code = pytest.main(_pytest_arguments(session, asked))
+            pytest_code = pytest.main(_pytest_arguments(session, asked), plugins=[Progress(say)])
         interrupted = pytest_code == pytest.ExitCode.INTERRUPTED
         if pytest_code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
             return FAULT

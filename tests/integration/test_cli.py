@@ -333,6 +333,7 @@ def test_a_run_in_which_all_is_well(finished: Checkout) -> None:
     assert (finished.path / "status").read_text(encoding="utf-8") == "0", output
     assert finished.verdicts() == dict.fromkeys(PUBLISHES | WAITS, "pass")
     assert finished.run.read_run().exit == 0
+    assert f"iotyet: 0 of {len(finished.run.read_cells())} cells\n" in output
     assert (finished.path / "reports" / "latest").resolve() == finished.run.path.resolve()
     assert (finished.containers(), finished.processes()) == ([], [])
     for name in ("index.html", "results.json", "matrix.md", "junit.xml"):

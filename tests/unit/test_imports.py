@@ -37,6 +37,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.expectations": (*NOUNS, "harness.paths", "harness.catalog"),
     "harness.rewriting": (*NOUNS, "harness.diff", "harness.expectations"),
     "harness.scenario": NOUNS,
+    "harness.progress": (),
     "harness.turns": ("harness.model",),
     "harness.snapshot": (*NOUNS, "harness.paths"),
     "harness.authors": (*NOUNS, "harness.paths"),
