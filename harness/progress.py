@@ -27,6 +27,8 @@ class Progress:
         self._told = clock()
         self._end_line: Callable[[], None] = lambda: None
 
+    # After pytest's own, which makes the reporter.
+    @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Keep apart from the dots that pytest prints in the same place."""
         reporter = config.pluginmanager.getplugin("terminalreporter")
