@@ -315,6 +315,22 @@ CASES = [
         FAIL,
         r"PUBCOMP on connection 2 comes within .*; observed only CONNECT came",
     ),
+    *(
+        Case(
+            "acknowledges-in-pairs",
+            "acknowledges_in_the_order_of_arrival",
+            FAIL,
+            r"ids 5, 3, 65535, 1, 9, 256, 2, 8, in this order; observed it came for 3, 5, 1, 65535, 256, 9, 8, 2",
+            _qos(qos),
+        )
+        for qos in (1, 2)
+    ),
+    Case(
+        "acknowledges-in-pairs",
+        "releases_in_the_order_of_pubrec",
+        FAIL,
+        r"PUBREL comes for the packet ids 4, 3, 2, 1, in this order; observed it came for 3, 4, 1, 2",
+    ),
     # odd packets
     Case(
         "delivers-twice", "delivers_a_repeated_qos2_message_once", FAIL, r"once, and then .*crate delivered 32 .* · 32"
