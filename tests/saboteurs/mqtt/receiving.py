@@ -135,6 +135,14 @@ class TakesOnePacketARead(Liar):
         return reply
 
 
+class StripsByteOrderMarks(Liar):
+    """Takes U+FEFF at the beginning of a topic for a byte order mark."""
+
+    def deliver(self, message: Received) -> None:
+        """Strip it."""
+        ControlClient.deliver(self, altered(message, topic=message.topic.removeprefix("\ufeff")))
+
+
 class DropsEmptyMessages(Liar):
     """Does not deliver a message without payload."""
 
