@@ -159,6 +159,8 @@ class Relay:
         self._drip = 0.0
         #: What to alter in what the peer sends, and into what.
         self._alter: tuple[bytes, bytes] | None = None
+        self._reads = asyncio.Event()
+        self._reads.set()
         self._free = {"a": asyncio.Event(), "b": asyncio.Event()}
         for free in self._free.values():
             free.set()
@@ -195,6 +197,10 @@ class Relay:
     def delay(self, seconds: float) -> None:
         """Hold every chunk back for `seconds`, in both directions, from now on; order is kept."""
         self._loop.run(self._on_loop(lambda: setattr(self, "_delay", seconds)))
+
+    def stop_reading(self) -> None:
+        """Take nothing more, in either direction, until the attempt's end: TCP holds up who sends."""
+        self._loop.run(self._on_loop(self._reads.clear))
 
     def drip(self, pause: float) -> None:
         """Pass every byte on by itself, in both directions, with `pause` seconds after each; 0 ends that."""
@@ -319,6 +325,7 @@ class Relay:
             server.close()
         self._abort_all("closed at the end of the attempt")
         self._let_go()
+        self._reads.set()
         # Aborted connections end their tasks by themselves; cancelling would make asyncio complain about each.
         await asyncio.wait(self._tasks, timeout=5.0) if self._tasks else None
 
@@ -370,6 +377,7 @@ class Relay:
             while chunk := await source.read(_CHUNK):
                 if self._delay:
                     await asyncio.sleep(self._delay)
+                await self._reads.wait()
                 if connection.over:
                     return
                 if end == "b" and self._cut_after is not None and self._cut_part in chunk:

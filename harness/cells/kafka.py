@@ -19,7 +19,7 @@ from harness.cells.doors import PLAIN, SCRIPTED, Door
 from harness.cells.kafka_client import CALL, Delivered, KafkaClient
 from harness.cells.peer import RECOVERY, listed
 from harness.errors import BrokerFailed, FeatureUnsupported, Mismatch, ReferenceFailed, RefusedByCrate, ScenarioFault
-from harness.model import Crate, Scenario
+from harness.model import Crate, Duty, Scenario
 from harness.peers.kafka import Departure, ScriptedBroker
 from harness.peers.kafka_answers import Api
 from harness.references.kafka import KafkaReference, Written
@@ -295,14 +295,23 @@ class KafkaCell(BrokerCell):
     def keep_consuming(self, client: KafkaClient, value: bytes | None, idle: float = IDLE) -> None:
         """Read on through errors until the record with `value` comes; `idle` as `_Patience` has it."""
         expected = f"the client reads on within {RECOVERY:g} s"
-        patience = _Patience(self, expected, idle)
+        patience, over = _Patience(self, expected, idle), False
+        begins_anew = client.is_left_to_application(Duty.RESUBSCRIBE, "reading anew where the crate tells of an error")
+        take = client.next_record_or_error if begins_anew else client.next_record
+        found: Delivered | str | None
         while patience.left > 0:
             try:
-                record = client.next_record(patience.left, expected)
-                if record is not None and record.value == value:
-                    return
+                if over:
+                    client.consume_on()
+                    over = False
+                found = take(patience.left, expected)
             except RefusedByCrate as error:
-                patience.wait(error.observed)
+                found = error.observed
+            if isinstance(found, str):
+                over = begins_anew
+                patience.wait(found)
+            elif found is not None and found.value == value:
+                return
         raise Mismatch(f"the record did not come within {RECOVERY:g} s", expected=expected)
 
     def told(self, value: Any, feature: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,8 @@ class KafkaClient(PeerClient):
         super().__init__(cell, process, name)
         #: The addresses behind a door that the client is given.
         self._bootstrap = bootstrap
+        #: What the client was last asked to read, and from where.
+        self._reading = kafka.ConsumeRequest(topics=["-"], start="earliest")
 
     def connect(
         self,
@@ -103,13 +106,17 @@ class KafkaClient(PeerClient):
 
     def consume(self, *topics: str, start: str | int = "earliest", within: float = 0, **options: Any) -> None:
         """Start reading; `options` as `ConsumeRequest` has them."""
-        request = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})
-        self.call("consume", request, f"reading from {start} begins", within)
+        self._reading = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})
+        self.call("consume", self._reading, f"reading from {start} begins", within)
+
+    def consume_on(self) -> None:
+        """Start reading anew, one partition after the last record that came of it."""
+        self.call("consume", self._reading, f"reading goes on from {self._reading.start}")
 
     def next_record(self, within: float, expected: str) -> Delivered | None:
         """The next record that the crate delivers; null where none came within `within` seconds."""
         event = self.next_event("record", within, expected)
-        return None if event is None else _delivered(event)
+        return None if event is None else self._taken(event)
 
     def next_record_or_error(self, within: float, expected: str) -> Delivered | str | None:
         """The next record, or what the crate tells the application is wrong; null where neither came in time."""
@@ -123,7 +130,18 @@ class KafkaClient(PeerClient):
             return error.observed
         if event is None:
             return None
-        return _delivered(event) if event["event"] == "record" else str(event["reason"])
+        return self._taken(event) if event["event"] == "record" else str(event["reason"])
+
+    def _taken(self, event: dict[str, Any]) -> Delivered:
+        self._reading = self._reading.model_copy(update={"start": str(int(event["offset"]) + 1)})
+        return _delivered(event)
+
+    def idle_through_errors(self, seconds: float) -> None:
+        """Let the client work for `seconds`, whatever it delivers or reports meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if isinstance(self.next_record_or_error(left, "the client works"), str):
+                time.sleep(min(0.2, left))  # its next answer would be the same at once
 
     def commit(self) -> None:
         """Commit what was delivered."""

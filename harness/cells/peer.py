@@ -116,10 +116,11 @@ class PeerClient:
             self._cell.remark(f"{what}, which is the application's: {left.reason} ({left.source})")
         return left is not None
 
-    def footprint(self) -> Footprint:
-        """What the client's process takes now."""
+    def footprint(self, *, told: bool = True) -> Footprint:
+        """What the client's process takes now, which the transcript tells where it is to."""
         taken = footprint(self._process.pid)
-        self._cell.remark(f"the client takes {taken}")
+        if told:
+            self._cell.remark(f"the client takes {taken}")
         return taken
 
     def close(self) -> None:

@@ -215,6 +215,11 @@ class KafkaReference:
             finally:
                 producer.close(1.0)
 
+    def delete_before(self, topic: str, offset: int) -> None:
+        """Delete what the first partition has before `offset`, as a broker does that keeps it no longer (KIP-107)."""
+        with _step(f"delete records of {topic}"):
+            self._admin().delete_records({TopicPartition(topic, 0): offset})
+
     def read_all(self, topic: str) -> list[Read]:
         """Every record that the topic has now, in the order of partitions and offsets."""
         with _step(f"read {topic}"):

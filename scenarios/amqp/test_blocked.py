@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.cells.amqp import AmqpCell
 from harness.cells.amqp_client import AmqpClient, Delivered
 from harness.cells.peer import DELIVERY
-from harness.errors import CrateTimeout, RefusedByCrate
+from harness.cells.pressure import PATIENCE, expect_held_up
+from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Requirement
 from harness.references.amqp import AmqpReference
 from harness.scenario import scenario
@@ -18,14 +19,6 @@ _NOTICE = 2.0
 _LEFT = 60.0
 #: Seconds that a publish may take which the alarm holds up until it is over.
 _HELD_UP = 30.0
-#: Messages that are handed over to a broker which reads nothing, and bytes of each: 100 MB in all.
-_BATCHES, _EACH, _SIZE = 200, 500, 1000
-#: Bytes by which the client's process may grow meanwhile: far more than a queue of some thousand messages takes.
-_MORE_MEMORY = 64 * 2**20
-#: Seconds for one batch, after which the crate has held its application up.
-_WAITING = 5.0
-#: Seconds that pass before the relay reads on: more than the scenario has.
-_NEVER = 3600.0
 
 
 @scenario(
@@ -115,7 +108,7 @@ def test_ends_while_it_is_blocked(cell: AmqpCell) -> None:
     consequence=Consequence.HANG,
     spec=["https://www.rabbitmq.com/docs/flow-control", "a device has little memory"],
     deadline=90.0,
-    timer=_WAITING,
+    timer=PATIENCE,
 )
 def test_keeps_little_for_a_broker_that_stops_reading(cell: AmqpCell) -> None:
     """Who publishes 100 MB to a broker that reads nothing is held up or told, and the process grows by 64 MiB at most.
@@ -125,27 +118,7 @@ def test_keeps_little_for_a_broker_that_stops_reading(cell: AmqpCell) -> None:
     """
     name = cell.queue(cell.reference())
     client = cell.connected()
-    bodies = [cell.payload(_SIZE) for _ in range(_EACH)]
-    client.publish_all(name, bodies)
-    before = client.footprint()
-    cell.relay().delay(_NEVER)
-    handed, end = 0, ""
-    try:
-        for _ in range(_BATCHES):
-            client.publish_all(name, bodies, within=_WAITING)
-            handed += _EACH
-    except CrateTimeout:
-        end = "the next were held up"
-    except RefusedByCrate as error:
-        end = error.observed
-    observed = f"{handed} messages of {_SIZE} bytes were taken over; {end or 'nothing held it up'}"
-    cell.remark(observed)
-    grown = client.footprint().memory - before.memory
-    cell.expect(
-        bool(end) and grown <= _MORE_MEMORY,
-        expected=f"the client is held up or told, and its process grows by at most {_MORE_MEMORY >> 20} MiB",
-        observed=f"it grew by {grown >> 20} MiB: {observed}",
-    )
+    expect_held_up(cell, client, cell.relay(), lambda bodies: client.publish_all(name, bodies, within=PATIENCE))
 
 
 def _publish_through_an_alarm(cell: AmqpCell, client: AmqpClient, reader: AmqpReference) -> None:

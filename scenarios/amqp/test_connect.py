@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from harness.cells.amqp import PASSWORD, USERNAME, VHOST, AmqpCell
 from harness.cells.amqp_client import Delivered
+from harness.cells.doors import SCRIPTED
 from harness.cells.rounds import CONNECTING, expect_freed
 from harness.model import Consequence, Dialect, Level, Requirement
+from harness.peers.amqp import Script
 from harness.scenario import scenario
 
 _REFERENCE = "https://www.rabbitmq.com/docs/amqp-0-9-1-reference"
@@ -184,7 +186,7 @@ def test_sends_everything_before_it_disconnects(cell: AmqpCell) -> None:
     timer=CONNECTING,
 )
 def test_frees_what_a_connection_took(cell: AmqpCell) -> None:
-    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+    """After 200 connections the process has hardly more file descriptors, threads and memory than at first.
 
     One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
     long is judged by the connections that it makes in 30 seconds.
@@ -197,3 +199,30 @@ def test_frees_what_a_connection_took(cell: AmqpCell) -> None:
         client.disconnect(code=200, text="done")
 
     expect_freed(cell, client, one_round)
+
+
+@scenario(
+    Dialect.AMQP_0_9_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["a long-running device tries many times while its broker is away"],
+    scripted=True,
+    deadline=60.0 + CONNECTING,
+    timer=CONNECTING,
+)
+def test_frees_what_a_failed_attempt_took(cell: AmqpCell) -> None:
+    """After 200 attempts at which nobody listened the process has hardly more descriptors and memory than at first.
+
+    One of four attempts may leave something behind, because garbage is collected at leisure. A client that takes long
+    is judged by the attempts that it makes in 30 seconds.
+    """
+    client = cell.client(SCRIPTED)
+    cell.scripted(Script())  # which is gone before anybody comes
+    cell.relay(SCRIPTED).close()
+
+    def one_round() -> None:
+        expected = "connecting ends in an error, as nobody listens"
+        cell.expect_refused(lambda: client.connect(door=SCRIPTED), expected=expected)
+
+    expect_freed(cell, client, one_round, "attempts")

@@ -170,7 +170,7 @@ def test_sends_everything_before_it_disconnects(cell: KafkaCell) -> None:
     timer=CONNECTING,
 )
 def test_frees_what_a_connection_took(cell: KafkaCell) -> None:
-    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+    """After 200 connections the process has hardly more file descriptors, threads and memory than at first.
 
     One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
     long is judged by the connections that it makes in 30 seconds.

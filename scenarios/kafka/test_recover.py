@@ -9,10 +9,13 @@ from __future__ import annotations
 from harness.cells.kafka import IDLE, KafkaCell
 from harness.cells.kafka_client import Delivered
 from harness.cells.peer import RECOVERY
+from harness.cells.rounds import OUTAGE, expect_pauses
 from harness.model import Consequence, Dialect, Level, Need, Profile, Requirement
 from harness.references.kafka import Written, values
 from harness.scenario import scenario
 
+#: Attempts of four connections that wait 50 ms each time (reconnect.backoff.ms), while connections are refused.
+_ATTEMPTS = 4 * round(OUTAGE / 0.05)
 _LEADER = "https://kafka.apache.org/protocol.html#protocol_error_codes: NOT_LEADER_OR_FOLLOWER"
 _RETRIES = "https://kafka.apache.org/documentation/#producerconfigs_retries"
 _after_a_cut = scenario(
@@ -165,3 +168,27 @@ def test_reads_on_after_the_leader_moved(cell: KafkaCell) -> None:
     That is what happens at every maintenance. Connections stay, so that the client need not make one.
     """
     _reads_on(cell, "move", idle=RECOVERY)
+
+
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.CONVENIENCE,
+    spec=["https://kafka.apache.org/documentation/#consumerconfigs_reconnect.backoff.ms"],
+    needs=[Need.RECONNECT],
+    deadline=60.0,
+    timer=OUTAGE,
+)
+def test_does_not_reconnect_in_a_tight_loop(cell: KafkaCell) -> None:
+    """While the broker refuses connections, a client that reads pauses between its attempts.
+
+    Kafka's own client waits 50 ms before it tries again, and longer each time; four connections that each do so and
+    never wait longer make 400 attempts in five seconds. A tight loop makes thousands.
+    """
+    topic, record = cell.topic(), Written(b"key", cell.payload())
+    cell.reference.produce(topic, [record])
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    cell.expect_delivered(client, [Delivered(b"key", record.value)], expected="the crate delivers what is there")
+    expect_pauses(cell, cell.relay(), client.idle_through_errors, at_most=_ATTEMPTS)

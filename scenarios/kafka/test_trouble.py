@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from harness.cells.kafka import KafkaCell
@@ -14,6 +16,8 @@ from harness.scenario import scenario
 
 #: Seconds in which Kafka's own producer tells whether a record was sent (delivery.timeout.ms), and ten more.
 _TOLD = 130.0
+#: Where a topic begins whose first records were deleted.
+_FIRST_LEFT = 3
 _ERRORS = "https://kafka.apache.org/protocol.html#protocol_error_codes"
 
 
@@ -257,3 +261,42 @@ def test_notices_a_silent_broker(cell: KafkaCell) -> None:
         lambda: client.produce(topic, Written(b"key", cell.payload()), within=_TOLD),
         expected=f"producing ends in an error within {_TOLD:g} s, as nobody answers",
     )
+
+
+@pytest.mark.parametrize("start", [1, 100], ids=["before-the-first", "beyond-the-last"])
+@scenario(
+    Dialect.KAFKA,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=[
+        f"{_ERRORS}: OFFSET_OUT_OF_RANGE",
+        "https://kafka.apache.org/documentation/#consumerconfigs_auto.offset.reset",
+    ],
+    deadline=60.0,
+)
+def test_goes_on_where_its_offset_is_gone(cell: KafkaCell, start: int) -> None:
+    """Who reads from an offset that the broker does not have is told of an error, or reads what the broker has.
+
+    That is who was away for longer than records are kept, or since before the topic lost some. Where a client begins
+    instead is its own matter, and may be the next record: one is produced each second.
+    """
+    topic, expected = cell.topic(), "an error, or a record that the broker has"
+    records = [Written(b"key", cell.payload()) for _ in range(5)]
+    cell.reference.produce(topic, records)
+    cell.reference.delete_before(topic, _FIRST_LEFT)
+    client = cell.connected()
+    client.consume(topic, start="earliest")
+    left = [Delivered(record.key, record.value) for record in records[_FIRST_LEFT:]]
+    cell.expect_delivered(client, left, expected="the crate delivers what is left")
+    try:
+        client.consume(topic, start=start)
+    except RefusedByCrate as error:
+        cell.remark(f"an error, as it may be: {error.observed}")
+        return
+    found, end = None, time.monotonic() + DELIVERY
+    while found is None and time.monotonic() < end:
+        cell.reference.produce(topic, [Written(b"key", cell.payload())])
+        found = client.next_record_or_error(1.0, expected)
+    cell.expect(found is not None, expected=expected, observed=f"neither came within {DELIVERY:g} s")
+    cell.remark(f"it told {found}")

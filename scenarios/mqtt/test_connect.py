@@ -195,7 +195,7 @@ def test_sends_everything_before_it_disconnects(cell: MqttCell) -> None:
     timer=CONNECTING,
 )
 def test_frees_what_a_connection_took(cell: MqttCell) -> None:
-    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+    """After 200 connections the process has hardly more file descriptors, threads and memory than at first.
 
     One of four connections may leave something behind, because garbage is collected at leisure. A client that takes
     long is judged by the connections that it makes in 30 seconds.
@@ -208,3 +208,31 @@ def test_frees_what_a_connection_took(cell: MqttCell) -> None:
         client.disconnect()
 
     expect_freed(cell, client, one_round)
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["a long-running device tries many times while its broker is away"],
+    also={Dialect.MQTT_5: ["a long-running device tries many times while its broker is away"]},
+    scripted=True,
+    deadline=60.0 + CONNECTING,
+    timer=CONNECTING,
+)
+def test_frees_what_a_failed_attempt_took(cell: MqttCell) -> None:
+    """After 200 attempts at which nobody listened the process has hardly more descriptors and memory than at first.
+
+    One of four attempts may leave something behind, because garbage is collected at leisure. A client that takes long
+    is judged by the attempts that it makes in 30 seconds.
+    """
+    client = cell.client(SCRIPTED)
+    cell.scripted()  # which is gone before anybody comes
+    cell.relay(SCRIPTED).close()
+
+    def one_round() -> None:
+        expected = "connecting ends in an error, as nobody listens"
+        cell.expect_refused(lambda: client.connect(door=SCRIPTED), expected=expected)
+
+    expect_freed(cell, client, one_round, "attempts")

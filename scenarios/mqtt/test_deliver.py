@@ -198,6 +198,19 @@ def test_receives_from_a_utf8_topic(cell: MqttCell) -> None:
     Dialect.MQTT_3_1_1,
     level=Level.EXTENDED,
     requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-1.5.3-3"],
+    also={Dialect.MQTT_5: ["MQTT-1.5.4-3"]},
+)
+def test_keeps_a_byte_order_mark(cell: MqttCell) -> None:
+    """A topic that begins with U+FEFF is delivered with it: it is a character of the topic and no byte order mark."""
+    _receives(cell, f"\ufeff{cell.topic('mark')}", cell.payload(), 1, "the crate delivers it under that topic")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
     consequence=Consequence.LOSS,
     spec=["section 2.2.3: a remaining length of up to four bytes"],
     also={Dialect.MQTT_5: ["section 2.1.4: a remaining length of up to four bytes"]},

@@ -1,4 +1,4 @@
-"""Packet ids that are in use, acknowledgements that come late, and what becomes of both when a session ends."""
+"""Packet ids in use, the order of acknowledgements, late ones, and what becomes of both when a session ends."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ _AT_ONCE = 100
 _QUIET = 1.0
 #: The id of a message of the broker's.
 _ID = 7
+#: Ids of messages that a broker sends at once: any order of ids is allowed.
+_IDS = (5, 3, 65535, 1, 9, 256, 2, 8)
+#: Messages that a client publishes at once.
+_FEW = 4
 
 every_handshake = pytest.mark.parametrize("qos", [1, 2], ids=lambda qos: f"qos{qos}")
 
@@ -85,6 +89,72 @@ def test_subscribes_with_a_free_packet_id(cell: MqttCell, qos: int) -> None:
             observed=f"SUBSCRIBE number {number + 2} {'did not come' if asked is None else 'has it'}",
         )
         client.begin_subscribe(cell.topic("other"), qos=0)(DELIVERY)
+
+
+@every_handshake
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-4.6.0-2", "MQTT-4.6.0-3"],
+    also={Dialect.MQTT_5: ["MQTT-4.6.0-2", "MQTT-4.6.0-3"]},
+    needs=[Need.SESSION],
+    scripted=True,
+)
+def test_acknowledges_in_the_order_of_arrival(cell: MqttCell, qos: int) -> None:
+    """Eight messages that come at once, with packet ids in no order, are acknowledged in the order of their arrival."""
+    topic, kind = cell.topic("in"), ANSWER[qos]
+    peer = cell.scripted()
+    client = cell.connected(door=SCRIPTED)
+    client.subscribe(topic, qos=2)
+    peer.send(*(publish(topic, cell.payload(), qos=qos, packet_id=id_, five=cell.speaks_5) for id_ in _IDS))
+    for after in range(len(_IDS)):
+        cell.expect_packet(client, kind, after=after)
+    _expect_order(cell, peer, kind, _IDS)
+
+
+def _expect_order(cell: MqttCell, peer: ScriptedBroker, kind: PacketType, wanted: Sequence[int]) -> None:
+    got = [arrived.packet.packet_id for arrived in peer.arrived if arrived.packet.type is kind]
+    cell.expect(
+        got == list(wanted),
+        expected=f"{kind.name} comes for the packet ids {', '.join(map(str, wanted))}, in this order",
+        observed=f"it came for {', '.join(map(str, got))}",
+    )
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.EXTENDED,
+    requirement=Requirement.MUST,
+    consequence=Consequence.INTEROP,
+    spec=["MQTT-4.6.0-4"],
+    also={Dialect.MQTT_5: ["MQTT-4.6.0-4"]},
+    needs=[Need.SESSION],
+    deadline=60.0,
+    scripted=True,
+)
+def test_releases_in_the_order_of_pubrec(cell: MqttCell) -> None:
+    """Of QoS 2 messages that are under way together the last is answered first, and PUBREL follows that order.
+
+    A client that publishes one after the other has no other order, and passes.
+    """
+    peer = cell.scripted(withholds=PacketType.PUBREC, limits=_limits(cell))
+    client = cell.connected(door=SCRIPTED)
+    finish = client.begin_publish_all(cell.topic("out"), [cell.payload() for _ in range(_FEW)], qos=2)
+    order: list[int] = []
+    while len(order) < _FEW:
+        came = len(order)
+        while peer.take(PacketType.PUBLISH, DELIVERY if came == len(order) else _QUIET, after=came) is not None:
+            came += 1
+        together = [packet.packet_id or 0 for packet in reversed(peer.published()[len(order) :])]
+        cell.expect(bool(together), expected=f"{_FEW} messages come", observed=f"{came} came")
+        peer.send(*(acknowledgement(PacketType.PUBREC, id_) for id_ in together))
+        order += together
+        released = peer.take(PacketType.PUBREL, DELIVERY, after=len(order) - 1)
+        cell.expect(released is not None, expected="PUBREL answers each PUBREC", observed="one did not come")
+    _expect_order(cell, peer, PacketType.PUBREL, order)
+    finish(DELIVERY)
 
 
 def _answer(peer: ScriptedBroker, qos: int, published: Sequence[Packet]) -> None:

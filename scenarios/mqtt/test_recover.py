@@ -11,15 +11,11 @@ import pytest
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered, MqttClient
 from harness.cells.peer import RECOVERY
+from harness.cells.rounds import MANY_ATTEMPTS, OUTAGE, expect_pauses
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Duty, Level, Need, Requirement
 from harness.references.mqtt import MqttReference
 from harness.scenario import scenario
-
-#: Seconds that a client is left alone while nobody answers it.
-_OUTAGE = 5.0
-#: Connection attempts in that time that nobody would call a tight loop.
-_MANY_ATTEMPTS = 50
 
 _PRACTICE = "https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718098"
 _PRACTICE_5 = "section 4.2: network connections"
@@ -182,7 +178,7 @@ def test_drops_nothing_silently_while_offline(cell: MqttCell) -> None:
     also={Dialect.MQTT_5: ["https://docs.aws.amazon.com/general/latest/gr/api-retries.html"]},
     needs=[Need.RECONNECT],
     deadline=60.0,
-    timer=_OUTAGE,
+    timer=OUTAGE,
 )
 def test_does_not_reconnect_in_a_tight_loop(cell: MqttCell) -> None:
     """While the broker refuses connections, the client pauses between its attempts.
@@ -191,16 +187,7 @@ def test_does_not_reconnect_in_a_tight_loop(cell: MqttCell) -> None:
     that does not try at all passes: that it comes back is another scenario's.
     """
     client = cell.connected()
-    cell.relay().refuse(True)
-    cell.relay().cut()
-    before = cell.relay().accepted
-    client.idle_through_errors(_OUTAGE)
-    attempts = cell.relay().accepted - before
-    cell.expect(
-        attempts <= _MANY_ATTEMPTS,
-        expected=f"at most {_MANY_ATTEMPTS} connection attempts in {_OUTAGE:g} s of outage",
-        observed=f"{attempts} attempts",
-    )
+    expect_pauses(cell, cell.relay(), client.idle_through_errors)
 
 
 @scenario(
@@ -331,7 +318,7 @@ def test_delivers_qos2_once_across_a_cut(cell: MqttCell) -> None:
     also={Dialect.MQTT_5: ["MQTT-3.1.4-3"]},
     needs=[Need.RECONNECT],
     deadline=60.0,
-    timer=_OUTAGE,
+    timer=OUTAGE,
 )
 def test_does_not_fight_over_a_client_id(cell: MqttCell) -> None:
     """Two clients that use the same client id by mistake do not throw each other out again and again at full speed.
@@ -346,13 +333,13 @@ def test_does_not_fight_over_a_client_id(cell: MqttCell) -> None:
     second.connect()
     cell.await_log_of_end(first, position)
     before = cell.relay().accepted
-    end = time.monotonic() + _OUTAGE
+    end = time.monotonic() + OUTAGE
     while time.monotonic() < end:
         for client in (first, second):
             client.idle_through_errors(0.25)
     connections = cell.relay().accepted - before
     cell.expect(
-        connections <= _MANY_ATTEMPTS,
-        expected=f"at most {_MANY_ATTEMPTS} new connections in {_OUTAGE:g} s",
+        connections <= MANY_ATTEMPTS,
+        expected=f"at most {MANY_ATTEMPTS} new connections in {OUTAGE:g} s",
         observed=f"{connections} connections",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,6 +12,7 @@ from harness.cells.doors import SCRIPTED
 from harness.cells.mqtt import MqttCell
 from harness.cells.mqtt_client import Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY, listed
+from harness.cells.pressure import PATIENCE, expect_held_up
 from harness.errors import RefusedByCrate
 from harness.model import Consequence, Dialect, Level, Need, Requirement
 from harness.peers.mqtt import ScriptedBroker
@@ -198,3 +200,31 @@ def test_sends_pubrel_again_after_a_reconnect(cell: MqttCell) -> None:
     client.recover(connections=2, clean_session=False, door=SCRIPTED)
     again = cell.expect_packet(client, PacketType.PUBREL, connection=2)
     cell.expect(again == released, expected=f"{released} comes again", observed=f"{again} came")
+
+
+@scenario(
+    Dialect.MQTT_3_1_1,
+    level=Level.ROBUSTNESS,
+    requirement=Requirement.PRACTICE,
+    consequence=Consequence.HANG,
+    spec=["a device has little memory"],
+    also={Dialect.MQTT_5: ["a device has little memory"]},
+    scripted=True,
+    needs=[Need.SESSION],
+    deadline=90.0,
+    timer=PATIENCE,
+)
+def test_keeps_little_for_a_broker_that_stops_reading(cell: MqttCell) -> None:
+    """Who publishes 100 MB at QoS 0 to a broker that reads nothing is held up or told, and grows by 64 MiB at most.
+
+    A broker that cannot keep pace reads more slowly, so that TCP holds the client up; at QoS 0 nothing else does. A
+    client without a limit of its own hides that from the application until no memory is left. A limit may be one of
+    messages, so these are small.
+    """
+    cell.scripted()
+    client = cell.connected(door=SCRIPTED)
+
+    def publish_all(bodies: Sequence[bytes]) -> None:
+        client.begin_publish_all(cell.topic("out"), bodies, qos=0)(PATIENCE)
+
+    expect_held_up(cell, client, cell.relay(SCRIPTED), publish_all)

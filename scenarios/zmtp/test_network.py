@@ -137,7 +137,7 @@ def _expect_all(cell: ZmtpCell, take: Callable[[float], tuple[bytes, ...] | None
     timer=CONNECTING,
 )
 def test_frees_what_a_connection_took(cell: ZmtpCell, side: Side) -> None:
-    """After 200 connections the process has hardly more file descriptors, threads and memory than after ten.
+    """After 200 connections the process has hardly more file descriptors, threads and memory than at first.
 
     One of four connections may leave something behind. A client that takes long is judged by the connections that it
     makes in 30 seconds.

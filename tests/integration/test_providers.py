@@ -127,10 +127,7 @@ def _started(broker: str, provider: str, mark: Mark, certificates: Certificates)
 
 
 @pytest.mark.parametrize("provider", _PROVIDERS)
-@pytest.mark.parametrize(
-    "broker",
-    ["mosquitto", pytest.param("rabbitmq", marks=pytest.mark.full), pytest.param("kafka", marks=pytest.mark.full)],
-)
+@pytest.mark.parametrize("broker", _BROKERS)
 def test_a_broker_works_and_comes_back(broker: str, provider: str, mark: Mark, certificates: Certificates) -> None:
     with _started(broker, provider, mark, certificates) as running:
         peer = Peer(next(line for line in load_lines() if line.id == running.line), running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
@@ -257,6 +258,15 @@ class KeepsItsConnections(ControlClient):
         self._kept.append(self._client)
         self._client = None
         return Empty()
+
+
+class KeepsEveryAttempt(ControlClient):
+    """Opens a file for each attempt to connect and never closes it."""
+
+    def connect(self, request: amqp.ConnectRequest) -> Empty:
+        """Open one."""
+        os.open(os.devnull, os.O_RDONLY)
+        return super().connect(request)
 
 
 class NeverFlushes(ControlClient):

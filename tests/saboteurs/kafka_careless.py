@@ -11,6 +11,7 @@ from kafka import errors as kafka_errors
 from kafka.cluster import ClusterMetadata
 from kafka.coordinator.base import BaseCoordinator
 from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
 from kafka.protocol.parser import KafkaProtocol
 
 from harness.references.kafka import Read
@@ -107,3 +108,30 @@ class KeepsItsCoordinator(ControlClient):
     def __init__(self, events: Events) -> None:
         super().__init__(events)
         BaseCoordinator.coordinator_dead = lambda _self, _error: None
+
+
+class ConnectsWithoutAPause(ControlClient):
+    """Where a connection is refused, the next one is tried at once."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        KafkaConnectionManager.connection_delay = lambda _self, _node: 0.0
+        KafkaConnectionManager.update_backoff = lambda _self, _node: 0.0
+
+
+class ConnectsAtLeisure(ControlClient):
+    """The witness where kafka-python is wrong: waits longer each time, also where connections are accepted at first."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        connected: Any = KafkaConnectionManager.reset_backoff
+
+        def reset(manager: Any, node: Any) -> None:
+            """Do so where the broker has answered."""
+            connection = manager._conns.get(node)
+            if connection is not None and connection.connected:
+                connected(manager, node)
+            else:
+                manager.update_backoff(node)
+
+        KafkaConnectionManager.reset_backoff = reset

@@ -68,6 +68,23 @@ class ReadsCommitted(_Reads):
     instead: ClassVar[dict[str, Any]] = {"isolation": "read_committed"}
 
 
+class InsistsOnItsOffset(ControlClient):
+    """Where the record that it asked for does not come, nothing else is delivered."""
+
+    _wanted: int | None = None
+
+    def consume(self, request: kafka.ConsumeRequest) -> Empty:
+        """Take it to be there."""
+        self._wanted = int(request.start) if request.start.isdecimal() else None
+        return super().consume(request)
+
+    def deliver(self, record: Read) -> None:
+        """Wait for it."""
+        if self._wanted in (None, record.offset):
+            self._wanted = None
+            super().deliver(record)
+
+
 class ReadsOneTopic(ControlClient):
     """Of several topics the first alone is read."""
 

@@ -47,7 +47,7 @@ CASES = [
         "sends_everything_before_it_disconnects",
         "as produced are stored; observed 0 records",
     ),
-    Case("keeps-its-connections", "frees_what_a_connection_took", "more file descriptors and .*; observed after"),
+    Case("keeps-its-connections", "frees_what_a_connection_took", "file descriptors and .*; observed at least"),
     Case("tries-one-address", "tries_every_address", "the client connects; observed connect ended with the error"),
     Case("knows-no-ipv6", "works_over_ipv6", "connect ended with the error io: no such address"),
     Case("counts-one-partition", "creates_a_topic", "a topic with 3 partitions; observed 1 partitions"),
@@ -154,6 +154,11 @@ CASES = [
     Case("delivers-once", "reads_on_after_the_broker_was_killed", "the record did not come within"),
     Case("produces-once", "produces_again_after_the_leader_was_killed", "holds 1 records, and not both"),
     Case("delivers-once", "reads_on_after_the_leader_was_killed", "the record did not come within"),
+    Case("connects-without-a-pause", "does_not_reconnect_in_a_tight_loop", r"at most 400 .*; observed \d{4,} attempts"),
+    *(
+        Case("insists-on-its-offset", "goes_on_where_its_offset_is_gone", "the broker has; observed neither", start)
+        for start in ({"start": 1}, {"start": 100})
+    ),
     # a scripted cluster
     Case("takes-any-answer", "takes_no_answer_to_another_request", "the record is; observed the offset 777777, of"),
     *(
@@ -181,6 +186,8 @@ CASES = [
     Case("produces-once", "produces_again_after_the_leader_moved", "holds 1 records, and not both"),
     Case("delivers-once", "reads_on_after_the_leader_moved", "the record did not come within"),
 ]
+#: Who shows that a scenario can be passed where kafka-python, the control, is known to fail it.
+WITNESSES = {"does_not_reconnect_in_a_tight_loop": "connects-at-leisure"}
 #: The cases that CI asks too, some of each kind: Kafka's clients take seconds to start, and all of them minutes.
 IN_CI = {
     "flips-a-byte-produces",
@@ -209,14 +216,16 @@ def test_saboteur_is_caught(broker_bench: Bench, case: Case) -> None:
     stated = scenario_of(function)
     assert stated is not None
     crate = saboteur(CONTROL, "kafka_clients", case.saboteur)
+    witness = WITNESSES.get(case.scenario)
+    honest = CONTROL if witness is None else saboteur(CONTROL, "kafka_clients", witness)
     # The first line that can be asked: the newest cannot for what is gone.
     line = next(line for line in LINES if not known_before(stated, crate, line))
-    expect_caught(broker_bench, case, function, crate, CONTROL, line)
+    expect_caught(broker_bench, case, function, crate, honest, line)
 
 
 def test_every_saboteur_is_asked() -> None:
     """A saboteur that no case names proves nothing."""
-    assert {case.saboteur for case in CASES} == set(CLIENTS)
+    assert {case.saboteur for case in CASES} | set(WITNESSES.values()) == set(CLIENTS)
 
 
 def test_ci_asks_what_there_is() -> None:

@@ -74,7 +74,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "publishing": 4.0,
     }.items():
         monkeypatch.setattr(MqttCell, name, value)
-    monkeypatch.setattr("harness.cells.rounds.ROUNDS", 40)
+    monkeypatch.setattr("harness.cells.rounds.ROUNDS", 120)
 
 
 def _line() -> BrokerLine:

@@ -168,8 +168,20 @@ CASES: list[tuple[str, str, dict[str, Any], set[Verdict], str]] = [
     ("never-reconnects", "tries_every_address", {}, FAIL, _NOBODY_THERE),
     ("reorders", "pushes_beside_others", {}, FAIL, r"each in order; observed the reference got 200, 200 of them diff"),
     ("drops-what-waits", "pulls_from_many", {}, FAIL, r"each in order; observed the crate got"),
-    ("leaks-files", "frees_what_a_connection_took", BINDS, FAIL, r"more file descriptors .*observed after 40 conn"),
-    ("leaks-files", "frees_what_a_connection_took", CONNECTS, FAIL, r"more file descriptors .*observed after 40 conn"),
+    (
+        "leaks-files",
+        "frees_what_a_connection_took",
+        BINDS,
+        FAIL,
+        r"file descriptors .*observed at least .* after 40 conn",
+    ),
+    (
+        "leaks-files",
+        "frees_what_a_connection_took",
+        CONNECTS,
+        FAIL,
+        r"file descriptors .*observed at least .* after 40 conn",
+    ),
     # marks
     (
         "ignores-options",

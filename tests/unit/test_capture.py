@@ -196,6 +196,18 @@ def test_a_delay_holds_back_and_keeps_the_order(relay: Relay, connect: Connect) 
     assert time.monotonic() - started < 0.2
 
 
+def test_holds_up_who_sends_once_it_stops_reading(relay: Relay, connect: Connect) -> None:
+    client = connect()
+    _talk(client, b"read")
+    relay.stop_reading()
+    client.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.sendall(bytes(64 * 2**20))
+    started = time.monotonic()
+    relay.close()
+    assert time.monotonic() - started < 4.0, "its end waits for nobody"
+
+
 def test_refuses_new_connections_and_keeps_old_ones(relay: Relay, connect: Connect, tmp_path: Path) -> None:
     old = connect()
     _talk(old, b"before")

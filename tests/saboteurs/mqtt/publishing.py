@@ -7,6 +7,7 @@ import itertools
 from harness.references.mqtt import Received
 from harness.wire import mqtt
 from harness.wire.messages import decode
+from harness.wire.serve import Events
 from tests.saboteurs.mqtt.liar import CONFIRMED, Liar, altered, with_payload
 
 
@@ -43,6 +44,19 @@ class DropsBeyondItsWindow(Liar):
         """Keep the first ten and the last."""
         few = [*request.payloads[:10], request.payloads[-1]]
         return super().publish_all(request.model_copy(update={"payloads": few}))
+
+
+class QueuesWithoutLimit(Liar):
+    """Takes everything over, and writes it later."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(events)
+        self._unwritten: list[bytes] = []
+
+    def publish_all(self, request: mqtt.PublishAllRequest) -> mqtt.Confirmation:
+        """Keep it."""
+        self._unwritten += map(decode, request.payloads)
+        return mqtt.Confirmation(confirmed=True)
 
 
 class CountsFromZero(Liar):

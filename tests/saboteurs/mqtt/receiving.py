@@ -8,6 +8,9 @@ import socket
 import threading
 from typing import Any
 
+from paho.mqtt.client import PUBACK, PUBREC, PUBREL
+from paho.mqtt.enums import MQTTErrorCode
+
 from harness.references.mqtt import Received
 from harness.references.mqtt_control import ControlClient
 from harness.wire import mqtt
@@ -66,6 +69,28 @@ class Reorders(Liar):
         self.held = None
 
 
+class AcknowledgesInPairs(Liar):
+    """Sends of every two acknowledgements the second one first."""
+
+    def connect(self, request: mqtt.ConnectRequest) -> mqtt.ConnectReply:
+        """Hold one back, which is one of three packet types with the flags that it has."""
+        reply = super().connect(request)
+        send, held = self.paho._send_command_with_mid, list[tuple[int, int, int]]()
+
+        def send_command(command: int, mid: int, dup: int) -> MQTTErrorCode:
+            """All go through here, SUBSCRIBE apart."""
+            if command not in (PUBACK, PUBREC, PUBREL | 0b0010):
+                return MQTTErrorCode(send(command, mid, dup))
+            if not held:
+                held.append((command, mid, dup))
+                return MQTTErrorCode.MQTT_ERR_SUCCESS
+            send(command, mid, dup)
+            return MQTTErrorCode(send(*held.pop()))
+
+        self.paho._send_command_with_mid = send_command
+        return reply
+
+
 class TakesAllForQos2(Liar):
     """Says that every message came at QoS 2."""
 
@@ -108,6 +133,14 @@ class TakesOnePacketARead(Liar):
 
         self.paho._packet_handle = packet_handle
         return reply
+
+
+class StripsByteOrderMarks(Liar):
+    """Takes U+FEFF at the beginning of a topic for a byte order mark."""
+
+    def deliver(self, message: Received) -> None:
+        """Strip it."""
+        ControlClient.deliver(self, altered(message, topic=message.topic.removeprefix("\ufeff")))
 
 
 class DropsEmptyMessages(Liar):
