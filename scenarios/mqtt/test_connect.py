@@ -233,6 +233,6 @@ def test_frees_what_a_failed_attempt_took(cell: MqttCell) -> None:
 
     def one_round() -> None:
         expected = "connecting ends in an error, as nobody listens"
-        cell.expect_refused(lambda: client.connect(door=SCRIPTED), expected=expected)
+        cell.expect_refused(lambda: client.connect(door=SCRIPTED, within=CONNECTING), expected=expected)
 
     expect_freed(cell, client, one_round, "attempts")
