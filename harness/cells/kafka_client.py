@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds that an operation may take which nothing holds up.
 CALL = 15.0
+#: Seconds for the beginning of reading in a group: for its first one a broker makes the topic of offsets and loads it.
+JOIN = 30.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ class KafkaClient(PeerClient):
     def consume(self, *topics: str, start: str | int = "earliest", within: float = 0, **options: Any) -> None:
         """Start reading; `options` as `ConsumeRequest` has them."""
         self._reading = kafka.ConsumeRequest.model_validate({"topics": list(topics), "start": str(start), **options})
-        self.call("consume", self._reading, f"reading from {start} begins", within)
+        self.call(
+            "consume", self._reading, f"reading from {start} begins", within or (JOIN if "group" in options else 0)
+        )
 
     def consume_on(self) -> None:
         """Start reading anew, one partition after the last record that came of it."""
