@@ -1,13 +1,14 @@
 """Runs commands: argv lists, a deadline, both streams in the error, never a shell.
 
 Every child carries the run's id in its environment, so that a later command finds and ends what a killed run left
-behind (see `harness.leftovers`).
+behind (see `harness.liveness`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import psutil
 
 from harness.errors import CommandFailed
 
+#: ANSI sequences of colours.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: Environment variable that marks every process that a run starts.
 RUN_MARK = "IOTYET_RUN"
 
@@ -84,6 +87,11 @@ def run(
     if check and process.returncode != 0:
         raise CommandFailed(command, process.returncode, stdout, stderr)
     return Completed(process.returncode, stdout, stderr)
+
+
+def uncoloured(text: str) -> str:
+    """What a program printed, without its colours."""
+    return _COLOUR.sub("", text)
 
 
 def kill_tree(pid: int) -> None:

@@ -20,6 +20,8 @@ _OPT_IFNAME = 2
 #: The most payload that one made-up segment carries; IPv4's total length is 16 bits.
 _SEGMENT = 60_000
 
+#: As which captures show WebSocket, so that Wireshark sees it through HTTP's handshake.
+HTTP = 80
 #: The ports of protocols over TLS, for captures of what the relay cannot read: IANA's, and of Kafka the customary one.
 OVER_TLS = {1883: 8883, 5672: 5671, 9092: 9093}
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import shutil
 import tarfile
 import tempfile
@@ -23,15 +22,13 @@ from filelock import FileLock
 
 from harness.brokers.base import Image
 from harness.brokers.jars import gather_jars
-from harness.commands import run
+from harness.commands import run, uncoloured
 from harness.errors import CommandFailed, Unavailable
 from harness.model import BrokerLine, Suite
 from harness.paths import COMPOSE, cache
 
 #: Where the base images are: one tag for each release of Debian.
 _BASE = "iotyet/base"
-#: ANSI sequences, in which the classic builder wraps what commands print to standard error.
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: How lines begin that the builder itself prints.
 _OF_THE_BUILDER = ("Step ", "--->", "Removing intermediate container")
 #: What debootstrap knows of each release. One that is newer than debootstrap itself is made as unstable is.
@@ -155,7 +152,7 @@ def _built(
 def _last_words(error: docker.errors.BuildError) -> str:
     """What the command that failed printed last, which says why; Docker itself only says which command it was."""
     printed = "".join(str(step.get("stream", "")) for step in error.build_log)
-    lines = [line.strip() for line in _COLOUR.sub("", printed).splitlines() if line.strip()]
+    lines = [line.strip() for line in uncoloured(printed).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(_OF_THE_BUILDER)]
     # Several, because standard output and standard error come in any order.
     return f"{' · '.join(lines[-3:])} ({error})" if lines else str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from harness.capture import Relay
 from harness.cells.doors import PLAIN, Door, flawed
 from harness.cells.peer import PeerCell
 from harness.certificates import CLIENT, KeyForm, ServerCertificate
+from harness.commands import uncoloured
 from harness.errors import BrokerFailed, CrateTimeout, Unavailable
 from harness.model import Crate, Scenario
 from harness.pcapng import OVER_TLS
 
 #: Seconds in which the broker has to log what a client made it do.
 _LOGGED = 10.0
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def is_ipv6(host: str) -> bool:
@@ -109,7 +108,7 @@ class BrokerCell(PeerCell):
 
     def broker_log(self) -> str:
         """What the broker logged during this attempt; on a shared broker, what names this attempt's things."""
-        lines = [_COLOUR.sub("", line) for line in self.peer.log.since(self._started_log)]
+        lines = [uncoloured(line) for line in self.peer.log.since(self._started_log)]
         if not self.scenario.own_broker:
             lines = [line for line in lines if self.token in line]
         return "".join(f"{line}\n" for line in lines)

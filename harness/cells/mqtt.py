@@ -13,6 +13,7 @@ from harness.cells.mqtt_client import KEEP_ALIVE, Delivered, MqttClient
 from harness.cells.peer import DELIVERY, RECOVERY
 from harness.errors import CrateTimeout, Mismatch
 from harness.model import Dialect
+from harness.pcapng import HTTP
 from harness.peers.mqtt import ScriptedBroker
 from harness.peers.mqtt_packets import Packet, PacketType
 from harness.peers.websocket import WebSocketGateway
@@ -21,8 +22,6 @@ from harness.wire import mqtt
 
 #: The broker refuses to subscribe to a topic whose second and last level is this one.
 DENIED = "denied"
-#: As which captures show WebSocket, so that Wireshark sees it through HTTP's handshake.
-_HTTP = 80
 USERNAME, PASSWORD = "probe", "open-sesame"
 
 
@@ -93,7 +92,7 @@ class MqttCell(BrokerCell):
         """A way over WebSocket to the broker, behind the door `WEBSOCKET`; arguments as `WebSocketGateway` has them."""
         gateway = WebSocketGateway(self.peer.broker.ports["plain"], **options)
         self._closing.callback(gateway.close)
-        self._open_relay(WEBSOCKET.name, gateway.port, _HTTP)
+        self._open_relay(WEBSOCKET.name, gateway.port, HTTP)
         return gateway
 
     # -- what can be observed ----------------------------------------------------------------------

@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from harness.errors import HarnessFault, Unavailable
 from harness.model import Attempt, CellResult, Dialect, Evidence
 from harness.oracle import amqp, coap, codecs, kafka, mqtt, peers, zmtp
-from harness.oracle.captures import Conversation, Datagram, Half, Recording, read
+from harness.oracle.captures import Conversation, Datagram, Recording, read
 from harness.oracle.conversation import conversation
 from harness.oracle.reading import Outcome
 from harness.oracle.rules import RULES
 from harness.oracle.tshark import Doubt, Examination, examine
-from harness.oracle.websocket import HTTP, unwrap
-from harness.pcapng import OVER_TLS
+from harness.oracle.websocket import unwrap
+from harness.pcapng import HTTP, OVER_TLS
 from harness.wellformed import Finding, OracleRecord, WireJudgement, WireVerdict
 
 #: Findings that a cell keeps; a run of a thousand wrong frames needs no thousand lines.
@@ -192,7 +192,7 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
     sent, answered = bytes(own.data), bytes(other.data)
     outcome = _STREAMS[dialect](sent)
     notes.frames += outcome.frames
-    level, _ = peers.client_of(sent) if dialect in _MQTT else (0, "")
+    level, client = peers.client_of(sent) if dialect in _MQTT else (0, "")
     for objection in outcome.objections:
         notes.by_rule(dialect, file, own.packet(objection.end), objection.rule, objection.detail, level)
     for why, end in outcome.unjudged:
@@ -207,20 +207,18 @@ def _stream(notes: _Notes, dialect: Dialect, file: str, recording: Recording, co
         for end, why in codecs.refused_by_mqtt5(sent, {objection.end for objection in outcome.objections}):
             notes.doubt("mqtt5", file, own.packet(end), why)
     if _SCRIPTED not in file:
-        _refusals(notes, dialect, file, own, sent, answered)
+        if dialect in _MQTT:
+            notes.clients.add(client)
+        # The peer's answer names no frame, so the last one is shown.
+        for said in _refusals(dialect, answered, level):
+            notes.add(Finding("peer", said.rule, said.clause, said.says, file, own.packet(len(sent)), certain=True))
 
 
-def _refusals(notes: _Notes, dialect: Dialect, file: str, own: Half, sent: bytes, answered: bytes) -> None:
-    """What a real broker said against this connection; its answer names no frame, so the last one is shown."""
-    found: Iterable[peers.Refusal] = ()
+def _refusals(dialect: Dialect, answered: bytes, level: int) -> Iterable[peers.Refusal]:
+    """What a real broker said against a connection; `level` is MQTT's."""
     if dialect is Dialect.AMQP_0_9_1:
-        found = peers.in_amqp(answered)
-    elif dialect in _MQTT:
-        level, client = peers.client_of(sent)
-        notes.clients.add(client)
-        found = peers.in_mqtt(answered, level)
-    for said in found:
-        notes.add(Finding("peer", said.rule, said.clause, said.says, file, own.packet(len(sent)), certain=True))
+        return peers.in_amqp(answered)
+    return peers.in_mqtt(answered, level) if dialect in _MQTT else ()
 
 
 def _messages(notes: _Notes, dialect: Dialect, file: str, datagrams: Iterable[Datagram]) -> None:

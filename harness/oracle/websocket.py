@@ -13,10 +13,10 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from harness.oracle.captures import Half, changed, port_of, read
-from harness.pcapng import ipv4
+from harness.pcapng import HTTP, ipv4
 
-#: As which captures show WebSocket (`harness.cells.mqtt`), and MQTT's own port.
-HTTP, _MQTT = 80, 1883
+#: MQTT's own port.
+_MQTT = 1883
 #: What ends HTTP's part of a connection.
 _HEADERS_END = b"\r\n\r\n"
 _DATA = (Opcode.BINARY, Opcode.TEXT, Opcode.CONT)
